@@ -1,0 +1,186 @@
+#pragma once
+// The Store: where instances, journals, inboxes and owners are kept. Small, blocking, transactional; made for SQLite,
+// memory and PostgreSQL alike. A Store is one connection: use it from one thread at a time. Several Stores, in one process
+// or many, may share a database.
+//
+// Every failure is an Error: store_busy (try again later; nothing was written), store (I/O; after a failed write this
+// Store refuses all further writes until reopened, S44), store_corrupt, store_version, or the code an item names.
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <workflows/error.h>
+#include <workflows/durability.h>
+#include <workflows/instance_info.h>
+#include <workflows/journal.h>
+
+namespace workflows::storage {
+
+using OwnerId = std::int64_t;  // 0: nobody
+
+// An engine's right to write for the instances it owns (S42).
+struct Owner {
+  OwnerId id = 0;
+  std::int64_t epoch = 0;
+};
+
+// ---- items of a batch; each names what it needs. Results in the same order as items.
+
+// Needs no owner. `owned`: the instance belongs to the batch's owner at once and is `running`; else it is queued for any
+// engine that has the workflow.
+struct Create {
+  std::string workflow;
+  std::string id;
+  std::string params;   // JSON
+  std::string version;
+  TimePoint created{};
+  bool owned = false;
+};
+struct Created {
+  InstanceKey key = 0;
+  bool existed = false;      // an instance with this id was there (nothing written) ...
+  bool same_params = false;  // ... with these params, byte for byte
+};
+
+// Requires: the batch's owner owns the instance. A terminal entry (kind >= 32) also sets the final status.
+struct AppendEntry {
+  InstanceKey instance = 0;
+  Entry entry;               // wait_taken also marks the inbox row as taken
+};
+
+// Requires: the batch's owner owns the instance. Status running, waiting or queued.
+struct SetStatus {
+  InstanceKey instance = 0;
+  Status status{};
+  std::optional<TimePoint> wake;
+  TimePoint at{};
+  bool unload = false;  // the owner drops the instance from memory: the Store may forget what it keeps for writing to it
+};
+
+// Needs no owner.
+struct SendEvent {
+  std::string workflow;
+  std::string id;
+  std::string type;
+  std::string payload;
+  std::string event_id;  // "": no deduplication
+  TimePoint at{};
+};
+struct Sent {
+  std::optional<ErrorCode> refused;  // instance_not_found, instance_finished
+  bool duplicate = false;
+};
+
+// Takes unowned, unfinished instances of `workflows`, oldest first, for the batch's owner: up to `queued` queued ones, which
+// become running, and up to `waiting` waiting ones, which stay waiting.
+struct Claim {
+  std::vector<std::string> workflows;
+  std::uint32_t queued = 0;
+  std::uint32_t waiting = 0;
+};
+struct Claimed {
+  std::vector<InstanceInfo> instances;
+};
+
+// Gives an instance back: owner nobody, status queued.
+struct Release {
+  InstanceKey instance = 0;
+};
+
+// Extends the lease of the batch's owner to the database's now + lease.
+struct Renew {
+  Millis lease{};
+};
+
+struct Done {};
+
+using Item = std::variant<Create, AppendEntry, SetStatus, SendEvent, Claim, Release, Renew>;
+using ItemResult = std::variant<Done, Created, Sent, Claimed>;
+
+struct WriteBatch {
+  std::optional<Owner> owner;
+  std::vector<Item> items;
+};
+
+// ---- what reads return
+
+struct Loaded {
+  InstanceInfo info;
+  OwnerId owner = 0;
+  std::string params;
+  std::vector<Entry> history;      // of this generation, in commit order
+  std::vector<InboxEvent> inbox;   // in order of id, taken ones included
+};
+
+// A new inbox row of an instance that the asking owner owns.
+struct Arrival {
+  InstanceKey instance = 0;
+  InboxEvent event;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // One transaction; all items or none. A batch with an owner whose epoch is no longer current fails with code `store`
+  // and a message that says that the ownership was lost; nothing is written, ever again, for that owner.
+  virtual std::expected<std::vector<ItemResult>, Error> commit(const WriteBatch& batch) = 0;
+
+  // A new owner row with epoch and lease; `dead` owners found (their process is gone, or their lease has run out) are
+  // fenced and replaced in the same transaction: all their unfinished instances become unowned (running ones queued).
+  virtual std::expected<Owner, Error> open_owner(Millis lease) = 0;
+  // The same for owners that died since; returns how many were replaced.
+  virtual std::expected<std::uint32_t, Error> replace_dead_owners() = 0;
+  // Gives back everything that `owner` owns (as replacing does) and removes its row. Allowed for a fenced owner (then it does nothing).
+  virtual std::expected<void, Error> close_owner(const Owner& owner) = 0;
+
+  // True if another connection has committed since the last call: cheap (microseconds), never blocks.
+  virtual std::expected<bool, Error> changed() = 0;
+  // Inbox rows with id > `after` for instances of `owner`, oldest first, at most `limit`; and the greatest row id seen.
+  struct Arrivals {
+    std::vector<Arrival> events;
+    std::int64_t last = 0;   // pass as `after` next time
+  };
+  virtual std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) = 0;
+  // Instances of `owner` that have untaken events, each once, ordered by key.
+  virtual std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) = 0;
+
+  virtual std::expected<Loaded, Error> load(InstanceKey key) = 0;
+  virtual std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) = 0;
+  virtual std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) = 0;
+  virtual std::expected<InstanceStatus, Error> status(InstanceKey key) = 0;
+  // By key, ascending.
+  virtual std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) = 0;
+
+  // Counters since opening, for tests and reports: what was asked of the disk.
+  struct Counters {
+    std::uint64_t transactions = 0;
+    std::uint64_t statements = 0;
+  };
+  virtual Counters counters() const = 0;
+};
+
+// `location`: a path, or ":memory:" (a database of this process that lives while a Database handle to it does).
+struct OpenOptions {
+  std::string location;
+  Durability durability = Durability::full;
+  bool create = true;       // false: a missing file is an error
+  bool read_only = false;
+};
+
+// A database; thread-safe. `connect` gives each thread its own Store.
+class Database {
+ public:
+  virtual ~Database() = default;
+  virtual std::expected<std::unique_ptr<Store>, Error> connect() = 0;
+};
+// Checks that the file is ours, of a version we know, on a local file system (S45); migrates older ones.
+std::expected<std::shared_ptr<Database>, Error> open_database(const OpenOptions& options);
+
+}  // namespace workflows::storage
