@@ -5,16 +5,21 @@
 // Not thread-safe: it lives on the thread of its host.
 //
 // Replay. The machine is born with the entries recorded so far. A step that the code asks for again is matched by
-// (kind, name, occurrence) and never runs again (S7). Recorded outcomes are delivered in journal order, the k-th one only
-// when the code has asked for every step that it had asked for when the k-th one was delivered first (Entry::after,
-// Entry::need). So branches that run in parallel ask in the same order again, and same-named steps keep their
-// occurrences, whatever the host's scheduler does. Outcomes that nobody awaited any more (Entry::abandoned) come last.
+// (kind, name, occurrence) and never runs again (S7). Recorded outcomes are delivered in journal order, the k-th one
+// only when the code has asked for every step that it had asked for when the k-th one was delivered first
+// (Entry::after, Entry::need). So branches that run in parallel ask in the same order again, and same-named steps keep
+// their occurrences, whatever the host's scheduler does. A step whose await the code cancelled stays unanswered, so
+// that the code cancels it again; its outcome is given out only if the code, at the end of its history, waits for it
+// after all.
 
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -31,26 +36,52 @@ struct Identity {
 };
 
 struct Limits {
-  std::uint32_t steps = 10'000;             // S16
-  std::size_t payload_bytes = 1 << 20;      // S15; 0: none
+  std::uint32_t steps = 10'000;         // S16
+  std::size_t payload_bytes = 1 << 20;  // S15; 0: none
 };
 
 // When an entry must reach the disk.
 enum class Urgency : std::uint8_t {
-  lazy,     // with whatever is committed next, or after a linger; dropped if an entry of the same step overtakes it
   eager,    // with the next commit; nobody waits for it
-  awaited,  // with the next commit; the owner then calls `durable(ticket)`
+  awaited,  // with the next commit; the owner then calls `durable`
 };
 
-struct Append { Entry entry; Urgency urgency; };
-struct RunBody { Ticket ticket; std::uint32_t attempt; };
-struct CancelBody { Ticket ticket; std::uint32_t attempt; };
-struct ChooseDelay { Ticket ticket; std::uint32_t attempt; Failure failure; };
-struct Arm { Ticket ticket; TimePoint at; };     // replaces an earlier timer of this ticket
-struct Disarm { Ticket ticket; };
-struct Resolve { Ticket ticket; Outcome outcome; };
-struct LateResult { Ticket ticket; std::uint32_t attempt; };  // of an attempt that was over; discarded, to be reported
-struct Finished { EntryKind kind; std::string value; };  // the run's end is durable
+struct Append {
+  Entry entry;
+  Urgency urgency;
+};
+struct RunBody {
+  Ticket ticket;
+  std::uint32_t attempt;
+};
+struct CancelBody {
+  Ticket ticket;
+  std::uint32_t attempt;
+};
+struct ChooseDelay {
+  Ticket ticket;
+  std::uint32_t attempt;
+  Failure failure;
+};
+struct Arm {
+  Ticket ticket;
+  TimePoint at;
+};  // replaces an earlier timer of this ticket
+struct Disarm {
+  Ticket ticket;
+};
+struct Resolve {
+  Ticket ticket;
+  Outcome outcome;
+};
+struct LateResult {
+  Ticket ticket;
+  std::uint32_t attempt;
+};  // of an attempt that was over; discarded, to be reported
+struct Finished {
+  EntryKind kind;
+  std::string value;
+};  // the run's end is durable
 
 using Effect = std::variant<Append, RunBody, CancelBody, ChooseDelay, Arm, Disarm, Resolve, LateResult, Finished>;
 
@@ -66,7 +97,7 @@ class Instance {
   std::expected<Asked, Error> sleep(SleepRequest request, TimePoint now);
   std::expected<Asked, Error> wait(WaitRequest request, TimePoint now);
   // The code no longer awaits this step (its await was cancelled). The step goes on and its outcome is recorded.
-  void abandon(Ticket ticket);
+  void abandon(Ticket ticket, TimePoint now);
   // `run` returned or raised. Open bodies are cancelled; nothing is accepted afterwards.
   void finish(BodyOutcome outcome, TimePoint now);
 
@@ -74,18 +105,25 @@ class Instance {
   void body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome outcome, TimePoint now);
   // Answer to ChooseDelay (S11); a failure ends the step.
   void delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<Millis, Failure> delay, TimePoint now);
-  // Every branch of the code stands still, yet recorded outcomes are held back because the code did not ask for what it
-  // asked for before. Delivers the first that was asked for; false if there is none.
-  bool release_stalled();
+  // Every branch of the code stands still, yet recorded outcomes are held back: the code does not ask for what it asked
+  // for before, or does not cancel what it cancelled before. Delivers the first one that can be; false if there is
+  // none.
+  bool release_stalled(TimePoint now);
 
   // --- reported by the runtime
-  void durable(Ticket ticket);
+  // The entry of this step that was awaited is on disk.
+  void durable(Ticket ticket, TimePoint now);
   void finish_durable();
+  // A body has run for a while: its start is worth a record of its own (S10). Without it, a process that dies takes the
+  // attempt with it uncounted; a step that ends soon needs none.
+  void record_start(Ticket ticket, std::uint32_t attempt, TimePoint now);
   void timer(Ticket ticket, TimePoint now);
   void event(InboxEvent event, TimePoint now);  // ignored when its id is known
 
   // Takes what has to be carried out, in order.
   std::vector<Effect> take_effects();
+  // The code has gone on from all Resolves that were taken.
+  void settled() { resolve_taken_ = false; }
 
   // Recorded outcomes are still to be delivered: the code runs over what it did before (S38).
   bool replaying() const;
@@ -95,7 +133,118 @@ class Instance {
   std::optional<TimePoint> wake() const;
 
   const Identity& identity() const { return identity_; }
-  const StepConfig& config(Ticket ticket) const;   // authoritative: as first recorded (S9)
+  const StepConfig& config(Ticket ticket) const;     // authoritative: as first recorded (S9)
   std::string idempotency_key(Ticket ticket) const;  // S14
-  const std::string& step_name(Ticket ticket) const;
+  std::string_view step_name(Ticket ticket) const;
   std::uint32_t occurrence(Ticket ticket) const;
+
+ private:
+  enum class Phase : std::uint8_t {
+    unknown,   // not asked for, nothing recorded
+    starting,  // `do` with limit 0: the start is on its way to disk
+    running,
+    choosing,  // the host computes the retry delay
+    resting,   // until the next attempt
+    sleeping,
+    waiting,
+    ending,  // the outcome is on its way to disk
+    ended,   // the outcome is on disk, not yet delivered
+    delivered,
+  };
+
+  struct Step {
+    StepKind kind{};
+    Phase phase = Phase::unknown;
+    bool asked = false;            // by the code, in this life of the instance
+    bool forsaken = false;         // its await was cancelled in this life
+    bool forsaken_before = false;  // ... in an earlier one
+    bool forsaken_early = false;   // ... in any, before the outcome was written: the outcome has no place in order_
+    bool start_recorded = false;
+    std::uint32_t occurrence = 0;
+    std::uint32_t attempt = 0;
+    std::uint32_t after = 0;
+    std::uint32_t need = 0;
+    TimePoint began{};
+    std::optional<TimePoint> deadline{};
+    StepConfig config{};
+    const std::string* key = nullptr;  // in names_: one character for the kind, then the name
+    std::string event_type{};
+    std::string detail{};
+    std::optional<Outcome> outcome{};  // while choosing: the failure that is to be retried
+  };
+
+  // An outcome in journal order. `unheard`: the code had cancelled its await by then; it counts, but nobody gets it.
+  struct Delivery {
+    Ticket ticket;
+    bool unheard = false;
+  };
+
+  struct Name {
+    std::uint32_t asked = 0;         // times that the code asked for it
+    std::vector<Ticket> recorded{};  // by occurrence - 1; kNoTicket where nothing is recorded
+  };
+  using Names = std::unordered_map<std::string, Name>;
+
+  // History
+  void replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events);
+  Step& recorded_step(const Entry& entry);
+  void note_asking_order();
+  std::uint32_t gate(std::size_t delivery) const;
+
+  // Asking
+  std::expected<Ticket, Error> ask(StepKind kind, const std::string& name);
+  Step& new_step(Ticket ticket);
+  Ticket free_ticket() const;
+  Asked answer();
+  void open_do(Ticket ticket, DoRequest request);
+  void go_on(Ticket ticket, TimePoint now);
+
+  // A step's life
+  void start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now);
+  void run_body(Ticket ticket, TimePoint now);
+  void attempt_failed(Ticket ticket, Failure failure, TimePoint now);
+  void rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now);
+  void end(Ticket ticket, Entry entry, Outcome outcome);
+  void end_do(Ticket ticket, BodyOutcome outcome, TimePoint now);
+  void end_sleep(Ticket ticket, TimePoint now);
+  void take_event(Ticket ticket, InboxEvent event, TimePoint now);
+  bool take_waiting_event(Ticket ticket, TimePoint now);
+  void time_out_wait(Ticket ticket, TimePoint now);
+  void enter(Step& step, Phase phase);
+  void wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> deadline);
+
+  // Delivery
+  void deliver_in_order();
+  void deliver_next();
+  bool is_late(const Step& step) const;
+
+  Entry entry(EntryKind kind, Ticket ticket, TimePoint now) const;
+  Entry identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const;
+  void append(Entry entry, Urgency urgency);
+
+  Identity identity_;
+  Limits limits_;
+  Names names_;
+  std::vector<Step> steps_;              // by ticket
+  std::uint32_t asked_ = 0;              // steps that the code asked for
+  std::uint32_t asked_at_delivery_ = 0;  // ... when the last outcome was delivered
+  std::vector<Delivery> order_;          // outcomes in journal order
+  std::size_t delivered_ = 0;            // of order_
+  std::vector<std::uint32_t> gates_;     // gates_[k]: steps to be asked for before outcome k of order_ is delivered
+  std::uint32_t busy_ = 0;               // steps asked for that run, start, choose, end, or have ended undelivered
+  std::set<std::pair<TimePoint, Ticket>> deadlines_;               // of steps that rest, sleep or wait
+  std::uint32_t endless_waits_ = 0;                                // waits without a deadline
+  std::unordered_map<std::string, std::deque<InboxEvent>> inbox_;  // untaken, by type
+  std::unordered_map<std::string, std::deque<Ticket>> waits_;      // in the order asked, by type
+  std::int64_t last_event_ = 0;
+  std::vector<Ticket> late_;  // ended, but not in order_, or unheard there
+  // An outcome may be handed back by the verb that asks for it only if no earlier one is still on its way to the code:
+  // branches go on in the order in which their outcomes were delivered.
+  bool resolve_queued_ = false;     // in effects_
+  bool resolve_taken_ = false;      // and not yet settled
+  std::optional<Asked> asking_;     // the answer of the verb that is being called
+  std::optional<Finished> result_;  // set once `run` has ended
+  std::vector<Effect> effects_;
+};
+
+}  // namespace workflows::core

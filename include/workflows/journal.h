@@ -28,6 +28,8 @@ enum class EntryKind : std::uint8_t {
   wait_started = 7,          // `event_type`, `deadline` (absent: for ever)
   wait_taken = 8,            // `event`: the inbox row whose event it took
   wait_timed_out = 9,        // value: failure
+  abandoned = 10,            // the code's await of this step was cancelled; the step itself goes on
+  reclaimed = 11,            // an outcome that nobody had awaited any more was delivered to the code after all
   instance_completed = 32,   // value: output
   instance_errored = 33,     // value: failure
   instance_terminated = 34,  // (lifecycle)
@@ -54,7 +56,6 @@ struct Entry {
   std::optional<TimePoint> began;  // when the attempt, sleep or wait that this entry ends began
   std::optional<TimePoint> deadline;
   std::int64_t event = 0;  // wait_taken: id of the inbox event
-  bool abandoned = false;  // outcome that no code awaited any more when it came (the await was cancelled)
   std::string event_type;  // wait_started
   // JSON object of what is rarely there: "config" (StepConfig::to_json), "depends" (step numbers, S37). May be empty.
   std::string detail;

@@ -1,0 +1,725 @@
+#include "engine/core/instance.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cassert>
+#include <functional>
+#include <limits>
+
+#include <workflows/host.h>
+
+#include "engine/core/idempotency.h"
+#include "engine/core/retry.h"
+
+namespace workflows::core {
+namespace {
+
+constexpr Ticket kNoTicket = std::numeric_limits<Ticket>::max();
+
+template <class Check>
+std::optional<Error> refusal(Check check) {
+  try {
+    check();
+  } catch (const WorkflowsError& error) { return Error{error.code(), error.what()}; }
+  return std::nullopt;
+}
+
+std::string key_of(StepKind kind, const std::string& name) { return static_cast<char>(kind) + name; }
+
+Failure engine_failure(std::string_view type, std::string message) {
+  Failure failure;
+  failure.type = type;
+  failure.message = std::move(message);
+  return failure;
+}
+
+// Only steps that differ from the defaults or depend on others carry a detail.
+std::string detail_of(const DoRequest& request) {
+  const std::string config = request.config.to_json();
+  if (config.empty() && request.depends.empty()) return {};
+  boost::json::object detail;
+  if (!config.empty()) detail["config"] = boost::json::parse(config);
+  if (!request.depends.empty()) {
+    detail["depends"] = boost::json::array(request.depends.begin(), request.depends.end());
+  }
+  return boost::json::serialize(detail);
+}
+
+StepConfig config_of(const std::string& detail) {
+  if (detail.empty()) return {};
+  const auto parsed = boost::json::parse(detail);
+  const auto* config = parsed.as_object().if_contains("config");
+  return config == nullptr ? StepConfig{} : StepConfig::from_json(boost::json::serialize(*config));
+}
+
+// A share in [0, 1) that is the same for the same attempt of the same step: the core has no randomness of its own.
+double jitter_share(const Identity& identity, Ticket ticket, std::uint32_t attempt) {
+  std::uint64_t hash = std::hash<std::string>{}(identity.id) ^ (std::uint64_t{ticket} << 32U | attempt);
+  hash = (hash ^ (hash >> 33U)) * 0xff51afd7ed558ccdULL;
+  hash = (hash ^ (hash >> 33U)) * 0xc4ceb9fe1a85ec53ULL;
+  return static_cast<double>((hash ^ (hash >> 33U)) >> 11U) * 0x1.0p-53;
+}
+
+Outcome to_outcome(BodyOutcome outcome) {
+  return std::visit([](auto& value) { return Outcome(std::move(value)); }, outcome);
+}
+
+std::string seconds(Millis duration) {
+  const auto ms = duration.count();
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- history
+
+Instance::Instance(Identity identity, Limits limits, std::vector<Entry> history, std::vector<InboxEvent> inbox)
+    : identity_(std::move(identity)), limits_(limits) {
+  std::unordered_map<std::int64_t, const InboxEvent*> events;
+  for (const InboxEvent& event : inbox) events[event.id] = &event;
+  for (Entry& entry : history) replay(entry, events);
+  note_asking_order();
+  for (InboxEvent& event : inbox) {
+    last_event_ = std::max(last_event_, event.id);
+    if (!event.taken) inbox_[event.type].push_back(std::move(event));
+  }
+}
+
+Instance::Step& Instance::recorded_step(const Entry& entry) {
+  if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
+  Step& step = steps_[entry.step];
+  if (step.key != nullptr || entry.name.empty()) return step;
+  auto& [key, name] = *names_.try_emplace(key_of(entry.step_kind, entry.name)).first;
+  if (name.recorded.size() < entry.occurrence) name.recorded.resize(entry.occurrence, kNoTicket);
+  name.recorded[entry.occurrence - 1] = entry.step;
+  step.kind = entry.step_kind;
+  step.key = &key;
+  step.occurrence = entry.occurrence;
+  step.after = entry.after;
+  step.need = entry.need;
+  step.event_type = entry.event_type;
+  step.detail = entry.detail;
+  step.config = config_of(entry.detail);
+  return step;
+}
+
+void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events) {
+  if (entry.kind >= EntryKind::instance_completed) return;
+  Step& step = recorded_step(entry);
+  const auto ended = [&](Outcome outcome) {
+    step.outcome = std::move(outcome);
+    step.phase = Phase::ended;
+    if (step.forsaken_early) {
+      late_.push_back(entry.step);
+    } else {
+      order_.push_back({entry.step});
+    }
+  };
+  switch (entry.kind) {
+    case EntryKind::attempt_started:
+      step.phase = Phase::running;
+      step.attempt = entry.attempt;
+      step.began = entry.at;
+      break;
+    case EntryKind::attempt_failed:
+      step.phase = Phase::resting;
+      step.attempt = entry.attempt;
+      step.deadline = entry.deadline;
+      break;
+    case EntryKind::sleep_started:
+    case EntryKind::wait_started:
+      step.phase = entry.kind == EntryKind::sleep_started ? Phase::sleeping : Phase::waiting;
+      step.began = entry.at;
+      step.deadline = entry.deadline;
+      break;
+    case EntryKind::step_completed:
+      step.attempt = entry.attempt;
+      ended(Value{std::move(entry.value)});
+      break;
+    case EntryKind::sleep_finished:
+      ended(Value{"null"});
+      break;
+    case EntryKind::step_failed:
+    case EntryKind::wait_timed_out:
+      step.attempt = entry.attempt;
+      ended(Failure::from_json(entry.value));
+      break;
+    case EntryKind::wait_taken: {
+      const auto event = events.find(entry.event);
+      assert(event != events.end());
+      ended(Received{event->second->type, event->second->payload, event->second->at});
+      break;
+    }
+    case EntryKind::abandoned:
+      step.forsaken_before = true;
+      step.forsaken_early = step.phase != Phase::ended;
+      if (step.phase != Phase::ended) break;
+      late_.push_back(entry.step);
+      for (Delivery& delivery : order_) delivery.unheard |= delivery.ticket == entry.step;
+      break;
+    case EntryKind::reclaimed:
+      step.forsaken_before = false;
+      std::erase(late_, entry.step);
+      order_.push_back({entry.step});
+      break;
+    default:
+      break;
+  }
+}
+
+// gates_[k]: outcome k was delivered after all steps with `after` <= k had been asked for, and after `need` of those
+// that were asked for next.
+void Instance::note_asking_order() {
+  gates_.assign(order_.size(), 0);
+  const auto raise = [&](std::size_t delivery, std::uint32_t asked) {
+    if (delivery < gates_.size()) gates_[delivery] = std::max(gates_[delivery], asked);
+  };
+  for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
+    const Step& step = steps_[ticket];
+    if (step.key == nullptr) continue;
+    raise(step.after, ticket + 1);
+    if (step.after > 0) raise(step.after - 1, step.need);
+  }
+  for (std::size_t k = 1; k < gates_.size(); ++k) gates_[k] = std::max(gates_[k], gates_[k - 1]);
+}
+
+std::uint32_t Instance::gate(std::size_t delivery) const { return delivery < gates_.size() ? gates_[delivery] : 0; }
+
+// ---------------------------------------------------------------- asking
+
+// A ticket is the number of the question in this run. Only code that no longer asks what was recorded can find it
+// taken.
+Ticket Instance::free_ticket() const {
+  const bool taken = asked_ < steps_.size() && steps_[asked_].key != nullptr;
+  return taken ? static_cast<Ticket>(steps_.size()) : asked_;
+}
+
+Instance::Step& Instance::new_step(Ticket ticket) {
+  if (steps_.size() <= ticket) steps_.resize(ticket + std::size_t{1});
+  Step& step = steps_[ticket];
+  step.after = static_cast<std::uint32_t>(delivered_);
+  step.need = asked_at_delivery_;
+  return step;
+}
+
+std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name) {
+  if (auto error = refusal([&] { check_step_name(name); })) return std::unexpected(std::move(*error));
+  if (result_) {
+    return std::unexpected(Error{ErrorCode::instance_finished, "step '" + name + "' was asked for after the run of '" +
+                                                                   identity_.id + "' had ended; await it inside run"});
+  }
+  if (asked_ >= limits_.steps) {
+    return std::unexpected(Error{
+        ErrorCode::step_limit, "step '" + name + "' would be number " + std::to_string(asked_ + 1) + " of instance '" +
+                                   identity_.id + "', but at most " + std::to_string(limits_.steps) +
+                                   " steps are allowed; raise step_limit or split the workflow"});
+  }
+  auto& [key, names] = *names_.try_emplace(key_of(kind, name)).first;
+  const std::uint32_t occurrence = ++names.asked;
+  const bool recorded = occurrence <= names.recorded.size() && names.recorded[occurrence - 1] != kNoTicket;
+  const Ticket ticket = recorded ? names.recorded[occurrence - 1] : free_ticket();
+  if (!recorded) {
+    Step& step = new_step(ticket);
+    step.kind = kind;
+    step.key = &key;
+    step.occurrence = occurrence;
+  }
+  steps_[ticket].asked = true;
+  ++asked_;
+  asking_ = Asked{.ticket = ticket};
+  return ticket;
+}
+
+// Ends a verb: what the new question sets free is delivered, to the asker itself if it may be.
+Asked Instance::answer() {
+  deliver_in_order();
+  Asked answer = std::move(*asking_);
+  asking_.reset();
+  return answer;
+}
+
+void Instance::open_do(Ticket ticket, DoRequest request) {
+  Step& step = steps_[ticket];
+  step.config = request.config;
+  step.detail = detail_of(request);
+}
+
+std::expected<Asked, Error> Instance::do_(DoRequest request, TimePoint now) {
+  const auto ticket = ask(StepKind::do_, request.name);
+  if (!ticket) return std::unexpected(ticket.error());
+  if (steps_[*ticket].phase == Phase::unknown) {
+    open_do(*ticket, std::move(request));
+    start_attempt(*ticket, 1, now);
+  } else {
+    go_on(*ticket, now);
+  }
+  return answer();
+}
+
+std::expected<Asked, Error> Instance::do_failed(DoRequest request, Failure failure, TimePoint now) {
+  const auto ticket = ask(StepKind::do_, request.name);
+  if (!ticket) return std::unexpected(ticket.error());
+  if (steps_[*ticket].phase == Phase::unknown) {
+    open_do(*ticket, std::move(request));
+    end_do(*ticket, std::move(failure), now);
+  } else {
+    go_on(*ticket, now);
+  }
+  return answer();
+}
+
+std::expected<Asked, Error> Instance::sleep(SleepRequest request, TimePoint now) {
+  const auto* duration = std::get_if<Duration>(&request.until);
+  const TimePoint deadline = duration ? now + duration->millis() : std::get<TimePoint>(request.until);
+  if (duration && duration->millis() < Millis::zero()) {
+    return std::unexpected(Error{ErrorCode::invalid_duration, "sleep '" + request.name + "' has a negative duration (" +
+                                                                  seconds(duration->millis()) + "); give 0 or more"});
+  }
+  if (deadline - now > kMaxDuration) {
+    return std::unexpected(
+        Error{ErrorCode::invalid_duration,
+              "sleep '" + request.name + "' would last longer than 10 years, the longest that is allowed"});
+  }
+  const auto ticket = ask(StepKind::sleep, request.name);
+  if (!ticket) return std::unexpected(ticket.error());
+  Step& step = steps_[*ticket];
+  if (step.phase != Phase::unknown) {
+    go_on(*ticket, now);
+  } else if (step.began = now, step.deadline = deadline; deadline <= now) {
+    end_sleep(*ticket, now);
+  } else {
+    append(identified_entry(EntryKind::sleep_started, *ticket, now), Urgency::eager);
+    wait_until(*ticket, Phase::sleeping, deadline);
+  }
+  return answer();
+}
+
+std::expected<Asked, Error> Instance::wait(WaitRequest request, TimePoint now) {
+  if (auto error = refusal([&] { check_event_type(request.type); })) return std::unexpected(std::move(*error));
+  if (request.timeout && (request.timeout->millis() < Millis::zero() || request.timeout->millis() > kMaxDuration)) {
+    return std::unexpected(Error{ErrorCode::invalid_duration,
+                                 "wait '" + request.name + "' has a timeout of " + seconds(request.timeout->millis()) +
+                                     "; accepted are 0 to 10 years, or none to wait for ever"});
+  }
+  const auto ticket = ask(StepKind::wait_for_event, request.name);
+  if (!ticket) return std::unexpected(ticket.error());
+  Step& step = steps_[*ticket];
+  if (step.phase != Phase::unknown) {
+    go_on(*ticket, now);
+    return answer();
+  }
+  step.began = now;
+  step.event_type = std::move(request.type);
+  if (request.timeout) step.deadline = now + request.timeout->millis();
+  if (take_waiting_event(*ticket, now)) return answer();
+  if (step.deadline && *step.deadline <= now) {
+    time_out_wait(*ticket, now);
+  } else {
+    append(identified_entry(EntryKind::wait_started, *ticket, now), Urgency::eager);
+    wait_until(*ticket, Phase::waiting, step.deadline);
+  }
+  return answer();
+}
+
+// The code asks again for a step that an earlier life of the instance left open.
+void Instance::go_on(Ticket ticket, TimePoint now) {
+  Step& step = steps_[ticket];
+  switch (step.phase) {
+    case Phase::running: {  // the process died in this attempt
+      step.phase = Phase::unknown;
+      Failure lost = engine_failure(kProcessLost, "the process ended while attempt " + std::to_string(step.attempt) +
+                                                      " of step '" + std::string(step_name(ticket)) + "' ran");
+      if (step.attempt > step.config.retries.limit) {
+        end_do(ticket, std::move(lost), now);
+      } else {
+        rest(ticket, lost, Millis::zero(), now);
+      }
+      break;
+    }
+    case Phase::resting:
+      wait_until(ticket, Phase::resting, step.deadline);
+      break;
+    case Phase::sleeping:
+      if (*step.deadline <= now) {
+        end_sleep(ticket, now);
+      } else {
+        wait_until(ticket, Phase::sleeping, step.deadline);
+      }
+      break;
+    case Phase::waiting:
+      if (take_waiting_event(ticket, now)) break;
+      if (step.deadline && *step.deadline <= now) {
+        time_out_wait(ticket, now);
+      } else {
+        wait_until(ticket, Phase::waiting, step.deadline);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+void Instance::abandon(Ticket ticket, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (step.forsaken || result_) return;
+  step.forsaken = true;
+  step.forsaken_early |= step.phase < Phase::ending;
+  if (!step.forsaken_before) append(entry(EntryKind::abandoned, ticket, now), Urgency::eager);
+}
+
+void Instance::finish(BodyOutcome outcome, TimePoint now) {
+  if (result_) return;
+  const auto* output = std::get_if<Value>(&outcome);
+  if (output && limits_.payload_bytes != 0 && output->json.size() > limits_.payload_bytes) {
+    outcome = engine_failure("PayloadTooLargeError", "the output of run has " + std::to_string(output->json.size()) +
+                                                         " bytes; at most " + std::to_string(limits_.payload_bytes) +
+                                                         " are allowed (payload_limit)");
+  }
+  for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
+    if (steps_[ticket].asked && steps_[ticket].phase == Phase::running) {
+      effects_.push_back(CancelBody{ticket, steps_[ticket].attempt});
+    }
+  }
+  const bool completed = std::holds_alternative<Value>(outcome);
+  result_ = Finished{completed ? EntryKind::instance_completed : EntryKind::instance_errored,
+                     completed ? std::move(std::get<Value>(outcome).json) : std::get<Failure>(outcome).to_json()};
+  Entry end;
+  end.kind = result_->kind;
+  end.at = now;
+  end.value = result_->value;
+  append(std::move(end), Urgency::awaited);
+}
+
+// ---------------------------------------------------------------- a step's life
+
+void Instance::enter(Step& step, Phase phase) {
+  const auto busy = [](Phase p) {
+    return p == Phase::starting || p == Phase::running || p == Phase::choosing || p == Phase::ending;
+  };
+  if (busy(step.phase)) --busy_;
+  if (busy(phase)) ++busy_;
+  step.phase = phase;
+}
+
+void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> deadline) {
+  Step& step = steps_[ticket];
+  enter(step, phase);
+  step.deadline = deadline;
+  if (deadline) {
+    deadlines_.emplace(*deadline, ticket);
+    effects_.push_back(Arm{ticket, *deadline});
+  } else {
+    ++endless_waits_;
+  }
+  if (phase == Phase::waiting) waits_[step.event_type].push_back(ticket);
+}
+
+void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now) {
+  Step& step = steps_[ticket];
+  step.attempt = attempt;
+  step.began = now;
+  step.start_recorded = false;
+  if (step.config.retries.limit > 0) return run_body(ticket, now);
+  // At most once, ever: the start is on disk before the body runs (S10).
+  enter(step, Phase::starting);
+  step.start_recorded = true;
+  append(identified_entry(EntryKind::attempt_started, ticket, now), Urgency::awaited);
+}
+
+void Instance::run_body(Ticket ticket, TimePoint now) {
+  Step& step = steps_[ticket];
+  enter(step, Phase::running);
+  effects_.push_back(Arm{ticket, now + step.config.timeout.millis()});
+  if (asking_ && asking_->ticket == ticket) {
+    asking_->state = Asked::State::run;
+    asking_->attempt = step.attempt;
+  } else {
+    effects_.push_back(RunBody{ticket, step.attempt});
+  }
+}
+
+void Instance::record_start(Ticket ticket, std::uint32_t attempt, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_ || step.phase != Phase::running || step.attempt != attempt || step.start_recorded) return;
+  step.start_recorded = true;
+  Entry start = identified_entry(EntryKind::attempt_started, ticket, now);
+  start.at = step.began;
+  append(std::move(start), Urgency::eager);
+}
+
+void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome outcome, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_ || step.phase != Phase::running || step.attempt != attempt) {
+    effects_.push_back(LateResult{ticket, attempt});
+    return;
+  }
+  effects_.push_back(Disarm{ticket});
+  if (auto* failure = std::get_if<Failure>(&outcome)) {
+    attempt_failed(ticket, std::move(*failure), now);
+  } else {
+    end_do(ticket, std::move(outcome), now);
+  }
+}
+
+void Instance::attempt_failed(Ticket ticket, Failure failure, TimePoint now) {
+  Step& step = steps_[ticket];
+  if (!failure.retryable || step.attempt > step.config.retries.limit) return end_do(ticket, std::move(failure), now);
+  if (step.config.retries.dynamic_delay) {
+    enter(step, Phase::choosing);
+    step.outcome = failure;
+    effects_.push_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
+    return;
+  }
+  rest(ticket, failure, retry_delay(step.config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
+       now);
+}
+
+void Instance::delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<Millis, Failure> delay, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_ || step.phase != Phase::choosing || step.attempt != attempt) return;
+  if (auto* failure = std::get_if<Failure>(&delay)) return end_do(ticket, std::move(*failure), now);
+  const Failure failure = std::get<Failure>(*std::exchange(step.outcome, std::nullopt));
+  rest(ticket, failure, std::get<Millis>(delay), now);
+}
+
+void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now) {
+  Entry failed = identified_entry(EntryKind::attempt_failed, ticket, now);
+  failed.value = failure.to_json();
+  failed.deadline = now + delay;
+  append(std::move(failed), Urgency::eager);
+  wait_until(ticket, Phase::resting, now + delay);
+}
+
+void Instance::end(Ticket ticket, Entry entry, Outcome outcome) {
+  Step& step = steps_[ticket];
+  enter(step, Phase::ending);
+  step.outcome = std::move(outcome);
+  append(std::move(entry), Urgency::awaited);
+}
+
+void Instance::end_do(Ticket ticket, BodyOutcome outcome, TimePoint now) {
+  Step& step = steps_[ticket];
+  if (const auto* value = std::get_if<Value>(&outcome);
+      value && limits_.payload_bytes != 0 && value->json.size() > limits_.payload_bytes) {
+    outcome = engine_failure("PayloadTooLargeError", "the result of step '" + std::string(step_name(ticket)) +
+                                                         "' has " + std::to_string(value->json.size()) +
+                                                         " bytes; at most " + std::to_string(limits_.payload_bytes) +
+                                                         " are allowed (payload_limit)");
+  }
+  const auto* value = std::get_if<Value>(&outcome);
+  Entry ended = identified_entry(value ? EntryKind::step_completed : EntryKind::step_failed, ticket, now);
+  if (step.attempt > 0) ended.began = step.began;
+  ended.value = value ? value->json : std::get<Failure>(outcome).to_json();
+  end(ticket, std::move(ended), to_outcome(std::move(outcome)));
+}
+
+void Instance::end_sleep(Ticket ticket, TimePoint now) {
+  Entry ended = identified_entry(EntryKind::sleep_finished, ticket, now);
+  ended.began = steps_[ticket].began;
+  end(ticket, std::move(ended), Value{"null"});
+}
+
+void Instance::take_event(Ticket ticket, InboxEvent event, TimePoint now) {
+  Entry ended = identified_entry(EntryKind::wait_taken, ticket, now);
+  ended.began = steps_[ticket].began;
+  ended.event = event.id;
+  end(ticket, std::move(ended), Received{std::move(event.type), std::move(event.payload), event.at});
+}
+
+// The oldest event of this wait's type, if it came in time.
+bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
+  const Step& step = steps_[ticket];
+  const auto queue = inbox_.find(step.event_type);
+  if (queue == inbox_.end() || queue->second.empty()) return false;
+  const bool late = step.deadline && *step.deadline < now && queue->second.front().at > *step.deadline;
+  if (late) return false;
+  InboxEvent event = std::move(queue->second.front());
+  queue->second.pop_front();
+  take_event(ticket, std::move(event), now);
+  return true;
+}
+
+void Instance::time_out_wait(Ticket ticket, TimePoint now) {
+  const Step& step = steps_[ticket];
+  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.event_type + "' came for wait '" +
+                                                           std::string(step_name(ticket)) + "' within " +
+                                                           seconds(*step.deadline - step.began));
+  Entry ended = identified_entry(EntryKind::wait_timed_out, ticket, now);
+  ended.began = step.began;
+  ended.value = failure.to_json();
+  end(ticket, std::move(ended), std::move(failure));
+}
+
+void Instance::timer(Ticket ticket, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_) return;
+  if (step.phase == Phase::running) {
+    effects_.push_back(CancelBody{ticket, step.attempt});
+    attempt_failed(
+        ticket,
+        engine_failure("StepTimeoutError", "attempt " + std::to_string(step.attempt) + " of step '" +
+                                               std::string(step_name(ticket)) + "' took longer than its timeout of " +
+                                               seconds(step.config.timeout.millis())),
+        now);
+    return;
+  }
+  if (!step.deadline || *step.deadline > now || deadlines_.erase({*step.deadline, ticket}) == 0) return;
+  if (step.phase == Phase::resting) {
+    start_attempt(ticket, step.attempt + 1, now);
+  } else if (step.phase == Phase::sleeping) {
+    end_sleep(ticket, now);
+  } else {
+    std::erase(waits_[step.event_type], ticket);
+    time_out_wait(ticket, now);
+  }
+}
+
+void Instance::event(InboxEvent event, TimePoint now) {
+  if (event.id <= last_event_) return;
+  last_event_ = event.id;
+  auto& waits = waits_[event.type];
+  if (result_ || waits.empty()) {
+    inbox_[event.type].push_back(std::move(event));
+    return;
+  }
+  const Ticket ticket = waits.front();
+  waits.pop_front();
+  const auto deadline = steps_[ticket].deadline;
+  if (deadline) {
+    deadlines_.erase({*deadline, ticket});
+    effects_.push_back(Disarm{ticket});
+  } else {
+    --endless_waits_;
+  }
+  take_event(ticket, std::move(event), now);
+}
+
+// ---------------------------------------------------------------- delivery
+
+void Instance::durable(Ticket ticket, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_) return;
+  if (step.phase == Phase::starting) return run_body(ticket, now);
+  assert(step.phase == Phase::ending);
+  enter(step, Phase::ended);
+  // Journal order: an await that was cancelled before the outcome came is not answered; one cancelled after it counts
+  // as answered, although nobody listens any more.
+  if (step.forsaken_early) {
+    late_.push_back(ticket);
+  } else {
+    order_.push_back({ticket});
+  }
+  deliver_in_order();
+}
+
+void Instance::finish_durable() { effects_.push_back(std::move(*result_)); }
+
+void Instance::deliver_in_order() {
+  while (delivered_ < order_.size() && asked_ >= gate(delivered_)) {
+    const Delivery& next = order_[delivered_];
+    if (!next.unheard && !steps_[next.ticket].asked) return;
+    deliver_next();
+  }
+}
+
+void Instance::deliver_next() {
+  const auto [ticket, unheard] = order_[delivered_++];
+  asked_at_delivery_ = asked_;
+  Step& step = steps_[ticket];
+  if (unheard || step.forsaken) return;
+  step.phase = Phase::delivered;
+  if (asking_ && asking_->ticket == ticket && !resolve_queued_ && !resolve_taken_) {
+    asking_->state = Asked::State::resolved;
+    asking_->outcome = std::move(step.outcome);
+  } else {
+    effects_.push_back(Resolve{ticket, std::move(*step.outcome)});
+    resolve_queued_ = true;
+  }
+  step.outcome.reset();
+}
+
+// Ended, and the code waits for it in this life, although it gave up waiting in an earlier one.
+bool Instance::is_late(const Step& step) const {
+  return step.asked && step.forsaken_before && !step.forsaken && step.phase == Phase::ended;
+}
+
+bool Instance::release_stalled(TimePoint now) {
+  const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
+  if (delivered_ < order_.size()) {
+    if (late != late_.end()) return false;  // the code is about to cancel that await, as it did before
+    const auto next = order_.begin() + static_cast<std::ptrdiff_t>(delivered_);
+    const auto asked = std::find_if(next, order_.end(), [&](const Delivery& d) { return steps_[d.ticket].asked; });
+    if (asked == order_.end()) return false;
+    std::rotate(next, asked, asked + 1);
+    deliver_next();
+    deliver_in_order();
+    return true;
+  }
+  if (late == late_.end()) return false;
+  const Ticket ticket = *late;
+  late_.erase(late);
+  steps_[ticket].forsaken_before = false;
+  append(entry(EntryKind::reclaimed, ticket, now), Urgency::eager);
+  order_.push_back({ticket});
+  deliver_next();
+  return true;
+}
+
+// ---------------------------------------------------------------- effects and views
+
+Entry Instance::entry(EntryKind kind, Ticket ticket, TimePoint now) const {
+  const Step& step = steps_[ticket];
+  Entry made;
+  made.kind = kind;
+  made.step = ticket;
+  made.at = now;
+  if (step.kind == StepKind::do_) made.attempt = step.attempt;
+  return made;
+}
+
+Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const {
+  const Step& step = steps_[ticket];
+  Entry made = entry(kind, ticket, now);
+  made.step_kind = step.kind;
+  made.name = step_name(ticket);
+  made.occurrence = step.occurrence;
+  made.after = step.after;
+  made.need = step.need;
+  made.event_type = step.event_type;
+  made.detail = step.detail;
+  if (step.kind != StepKind::do_) made.deadline = step.deadline;
+  return made;
+}
+
+void Instance::append(Entry entry, Urgency urgency) { effects_.push_back(Append{std::move(entry), urgency}); }
+
+std::vector<Effect> Instance::take_effects() {
+  resolve_taken_ |= std::exchange(resolve_queued_, false);
+  return std::exchange(effects_, {});
+}
+
+bool Instance::replaying() const {
+  return delivered_ < order_.size() ||
+         std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
+}
+
+bool Instance::waiting() const {
+  return !result_ && busy_ == 0 && !replaying() && (!deadlines_.empty() || endless_waits_ > 0);
+}
+
+std::optional<TimePoint> Instance::wake() const {
+  return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
+}
+
+const StepConfig& Instance::config(Ticket ticket) const { return steps_.at(ticket).config; }
+
+std::string Instance::idempotency_key(Ticket ticket) const {
+  const Step& step = steps_.at(ticket);
+  return core::idempotency_key(identity_, step.kind, step_name(ticket), step.occurrence);
+}
+
+std::string_view Instance::step_name(Ticket ticket) const { return std::string_view(*steps_.at(ticket).key).substr(1); }
+
+std::uint32_t Instance::occurrence(Ticket ticket) const { return steps_.at(ticket).occurrence; }
+
+}  // namespace workflows::core
