@@ -29,6 +29,10 @@ struct StepConfig {
 
   bool operator==(const StepConfig&) const = default;
 
+  // InvalidConfigError that names the field whose value is out of range: limit 4294967295, a duration that is negative
+  // or longer than ten years, jitter outside 0..1, a timeout of zero.
+  void check() const;
+
   // Only what differs from the defaults, as a JSON object; "" when nothing does. Durations in milliseconds.
   std::string to_json() const;
   // Strict: an unknown key or a value out of range throws InvalidConfigError that names it. Durations: S19 text or a
