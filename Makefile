@@ -5,8 +5,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 # The interpreter the venv is made of: the system's, whose headers `make deps` installs, wherever it is new enough.
 BASE_PYTHON = $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
+CPP_FILES = $(shell find engine examples include sdk-python storage tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: build demo test bench crash format check deps asan tsan clean
+.PHONY: build demo test bench crash asan tsan format check check-format check-cpp check-python check-style deps deps-build deps-check clean
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD)
@@ -18,19 +19,49 @@ demo: build
 test: build
 	$(PYTHON) tests/run.py $(BUILD)
 
+# What takes too long for every run: benchmarks, thousands of kills, the C++ tests under sanitizers.
 bench: build
 	$(PYTHON) tests/bench/run.py $(BUILD)
 
 crash: build
 	$(PYTHON) tests/crash/run.py $(BUILD)
 
-# System packages: those the commands above need, and those `make check`, `make format` and `make tsan` need as well.
-deps:
-	.ci/deps build check
+asan tsan: %: build/%/build.ninja | deps-check
+	cmake --build build/$@
+	$(PYTHON) tests/run.py build/$@ --native
 
-.PHONY: deps-build
+format: $(VENV)/ready | deps-check
+	clang-format-19 -i $(CPP_FILES)
+	$(VENV)/bin/ruff check --quiet --fix
+	$(VENV)/bin/ruff format --quiet
+
+check: check-format check-python check-style check-cpp
+
+check-format: $(VENV)/ready | deps-check
+	clang-format-19 --dry-run -Werror $(CPP_FILES)
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+
+check-python: build
+	$(VENV)/bin/mypy
+	MYPYPATH=sdk-python $(PYTHON) -m mypy.stubtest workflows._core
+	$(VENV)/bin/pyright
+
+check-style: $(VENV)/ready | deps-check
+	$(PYTHON) -m pytest -q tests/style
+
+# Building this preset is the check: clang's warnings and clang-tidy's findings are errors.
+check-cpp: build/tidy/build.ninja | deps-check
+	cmake --build build/tidy
+
+# System packages: first those that everything needs, then those of `make check`, `make format` and the sanitizers.
+deps: deps-build deps-check
+
 deps-build:
 	.ci/deps build
+
+deps-check:
+	.ci/deps check
 
 # An editable install: the package is imported from sdk-python, where `make build` links the native module.
 $(VENV)/ready: pyproject.toml | deps-build
@@ -40,6 +71,13 @@ $(VENV)/ready: pyproject.toml | deps-build
 
 build/%/build.ninja: CMakePresets.json | $(VENV)/ready
 	cmake --preset $*
+
+build/tidy/build.ninja: CMakePresets.json .clang-tidy | $(VENV)/ready deps-check
+	rm -rf build/tidy
+	cmake --preset tidy
+
+build/tsan/build.ninja: CMakePresets.json | $(VENV)/ready deps-check
+	cmake --preset tsan
 
 clean:
 	rm -rf build $(VENV)

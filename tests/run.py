@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,7 +114,7 @@ def main() -> int:
     environment = os.environ | {"WORKFLOWS_BUILD": str(build)}
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        total = sum(pool.map(lambda job: run(job, environment), jobs), Counts())
+        total = sum(pool.map(partial(run, environment=environment), jobs), Counts())
     print(total)
     return 0 if total.passed and not total.failed else 1
 
