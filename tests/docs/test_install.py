@@ -1,0 +1,24 @@
+"""`pip install .` gives a package that works outside of the repository."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    # Without isolation, what builds it is what is installed here: no network.
+    subprocess.run([*pip, "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path, "."], cwd=ROOT, check=True)
+    [wheel] = tmp_path.glob("*.whl")
+
+    venv.create(tmp_path / "fresh", with_pip=False, symlinks=True)
+    python = tmp_path / "fresh/bin/python"
+    subprocess.run([*pip, "--python", python, "install", "--no-index", wheel], check=True)
+    where = subprocess.run(
+        [python, "-c", "import workflows, workflows._core as core; print(core.__file__)"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert Path(where.stdout.strip()).is_relative_to(tmp_path / "fresh")
