@@ -1,0 +1,12 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace workflows::python {
+
+void bind_errors(pybind11::module_& module);
+void bind_config(pybind11::module_& module);
+void bind_client(pybind11::module_& module);
+void bind_host(pybind11::module_& module);
+
+}  // namespace workflows::python

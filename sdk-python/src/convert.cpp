@@ -1,0 +1,131 @@
+#include "convert.h"
+
+#include <memory>
+#include <utility>
+
+namespace workflows::python {
+namespace {
+
+py::object number_or_none(const std::optional<TimePoint>& time) {
+  return time ? py::object(py::int_(to_number(*time))) : py::object(py::none());
+}
+
+py::tuple attempt_to_python(const AttemptInfo& attempt) {
+  return py::make_tuple(attempt.number, number_or_none(attempt.began), number_or_none(attempt.ended),
+                        to_python(attempt.failure));
+}
+
+// What a CallReply holds: nothing, an instance, its status, or an error as (code, message).
+struct ReplyToPython {
+  py::object operator()(std::monostate) const { return py::none(); }
+  py::object operator()(const InstanceRef& ref) const { return to_python(ref); }
+  py::object operator()(const InstanceStatus& status) const { return to_python(status); }
+  py::object operator()(const Error& error) const {
+    return py::make_tuple(to_text(to_string(error.code)), to_text(error.message));
+  }
+};
+
+struct ActionToPython {
+  std::size_t kind;
+
+  py::tuple operator()(const StartInstance& a) const {
+    return py::make_tuple(kind, a.instance, to_text(a.workflow), to_text(a.id), to_bytes(a.params),
+                          to_number(a.created));
+  }
+  py::tuple operator()(const ResolveStep& a) const {
+    return py::make_tuple(kind, a.instance, a.ticket, to_python(a.outcome));
+  }
+  py::tuple operator()(const RunStepBody& a) const { return py::make_tuple(kind, a.instance, a.ticket, a.attempt); }
+  py::tuple operator()(const CancelStepBody& a) const { return py::make_tuple(kind, a.instance, a.ticket, a.attempt); }
+  py::tuple operator()(const ChooseRetryDelay& a) const {
+    return py::make_tuple(kind, a.instance, a.ticket, a.attempt, to_python(a.failure));
+  }
+  py::tuple operator()(const StartNode& a) const {
+    return py::make_tuple(kind, a.instance, a.node, a.failed_dependency);
+  }
+  py::tuple operator()(const EvictInstance& a) const { return py::make_tuple(kind, a.instance); }
+  py::tuple operator()(const InstanceEnded& a) const { return py::make_tuple(kind, a.instance, to_python(a.status)); }
+  py::tuple operator()(const CallReply& a) const {
+    return py::make_tuple(kind, a.call, a.result.index(), std::visit(ReplyToPython{}, a.result));
+  }
+  py::tuple operator()(const LogRecord& a) const {
+    return py::make_tuple(kind, static_cast<int>(a.level), to_text(a.message));
+  }
+  py::tuple operator()(const EngineStopped& a) const {
+    return py::make_tuple(kind, to_text(to_string(a.error.code)), to_text(a.error.message));
+  }
+};
+
+}  // namespace
+
+py::str to_text(std::string_view text) {
+  PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  if (decoded == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(decoded);
+}
+
+py::bytes to_bytes(std::string_view bytes) { return py::bytes(bytes.data(), bytes.size()); }
+
+std::string from_bytes(const py::bytes& bytes) { return static_cast<std::string>(bytes); }
+
+std::int64_t to_number(TimePoint time) { return time.time_since_epoch().count(); }
+
+TimePoint to_time(std::int64_t milliseconds) { return TimePoint(Millis(milliseconds)); }
+
+py::tuple to_python(const Failure& failure) {
+  return py::make_tuple(to_text(failure.type), to_text(failure.message), failure.retryable, to_text(failure.traceback),
+                        failure.cause ? py::object(to_python(*failure.cause)) : py::object(py::none()),
+                        to_bytes(failure.data));
+}
+
+Failure to_failure(const py::tuple& failure) {
+  Failure result;
+  result.type = failure[0].cast<std::string>();
+  result.message = failure[1].cast<std::string>();
+  result.retryable = failure[2].cast<bool>();
+  result.traceback = failure[3].cast<std::string>();
+  if (!failure[4].is_none()) result.cause = std::make_shared<Failure>(to_failure(failure[4].cast<py::tuple>()));
+  result.data = from_bytes(failure[5].cast<py::bytes>());
+  return result;
+}
+
+py::tuple to_python(const Outcome& outcome) {
+  if (const auto* value = std::get_if<Value>(&outcome)) return py::make_tuple(0, to_bytes(value->json));
+  if (const auto* failure = std::get_if<Failure>(&outcome)) return py::make_tuple(1, to_python(*failure));
+  const auto& event = std::get<Received>(outcome);
+  return py::make_tuple(2, to_text(event.type), to_bytes(event.payload), to_number(event.at));
+}
+
+BodyOutcome to_body_outcome(const py::tuple& outcome) {
+  if (outcome[0].cast<int>() == 0) return Value{from_bytes(outcome[1].cast<py::bytes>())};
+  return to_failure(outcome[1].cast<py::tuple>());
+}
+
+py::tuple to_python(const Asked& asked) {
+  return py::make_tuple(asked.ticket, static_cast<int>(asked.state), asked.attempt, to_python(asked.outcome));
+}
+
+py::tuple to_python(const Action& action) { return std::visit(ActionToPython{action.index()}, action); }
+
+py::tuple to_python(const InstanceRef& ref) { return py::make_tuple(ref.key, to_text(ref.workflow), to_text(ref.id)); }
+
+py::tuple to_python(const InstanceStatus& status) {
+  return py::make_tuple(to_text(to_string(status.status)), to_bytes(status.output), to_python(status.failure));
+}
+
+py::tuple to_python(const InstanceInfo& info) {
+  return py::make_tuple(info.key, to_text(info.workflow), to_text(info.id), info.generation,
+                        to_text(to_string(info.status)), to_number(info.created), to_number(info.updated),
+                        number_or_none(info.wake), to_text(info.version));
+}
+
+py::tuple to_python(const StepInfo& step) {
+  py::list attempts;
+  for (const auto& attempt : step.attempts) attempts.append(attempt_to_python(attempt));
+  return py::make_tuple(step.number, to_text(to_string(step.kind)), to_text(step.name), step.occurrence,
+                        to_text(step.status), attempts, number_or_none(step.began), number_or_none(step.ended),
+                        number_or_none(step.deadline), to_text(step.event_type), to_bytes(step.config),
+                        py::cast(step.depends), to_bytes(step.result), to_python(step.failure));
+}
+
+}  // namespace workflows::python

@@ -1,0 +1,61 @@
+#pragma once
+// Values between C++ and Python: numbers, bytes and plain tuples. `_core.pyi` describes every tuple from the Python
+// side.
+//
+// Thread-safety: all of it needs the GIL.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <workflows/host.h>
+
+namespace workflows::python {
+
+namespace py = pybind11;
+
+// Text that may come from C++ code and need not be UTF-8: what is not becomes U+FFFD.
+py::str to_text(std::string_view text);
+py::bytes to_bytes(std::string_view bytes);
+std::string from_bytes(const py::bytes& bytes);
+
+// Milliseconds since 1970.
+std::int64_t to_number(TimePoint time);
+TimePoint to_time(std::int64_t milliseconds);
+
+// (type, message, retryable, traceback, cause or None, data)
+py::tuple to_python(const Failure& failure);
+Failure to_failure(const py::tuple& failure);
+
+// (0, json) | (1, failure) | (2, type, payload, at)
+py::tuple to_python(const Outcome& outcome);
+// (0, json) | (1, failure)
+BodyOutcome to_body_outcome(const py::tuple& outcome);
+// (ticket, state, attempt, outcome or None)
+py::tuple to_python(const Asked& asked);
+// Action -> (number of its kind, its members in order)
+py::tuple to_python(const Action& action);
+// (key, workflow, id)
+py::tuple to_python(const InstanceRef& ref);
+// (status, output, failure or None)
+py::tuple to_python(const InstanceStatus& status);
+py::tuple to_python(const InstanceInfo& info);
+py::tuple to_python(const StepInfo& step);
+
+template <class T>
+py::object to_python(const std::optional<T>& value) {
+  return value ? py::object(to_python(*value)) : py::object(py::none());
+}
+
+template <class T>
+py::list to_list(const std::vector<T>& values) {
+  py::list list(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) list[i] = to_python(values[i]);
+  return list;
+}
+
+}  // namespace workflows::python
