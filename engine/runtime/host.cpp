@@ -1,0 +1,146 @@
+#include <workflows/host.h>
+
+#include <utility>
+
+#include "engine/runtime/runtime.h"
+
+namespace workflows {
+namespace {
+
+template <class T>
+T value_of(std::expected<T, Error> result) {
+  if (!result) throw_error(std::move(result.error()));
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+}  // namespace
+
+Host::Host(HostOptions options) : runtime_(std::make_unique<Runtime>(std::move(options))) {}
+Host::~Host() {
+  close();
+  // In a fork, threads, locks and SQLite's connections are the parent's: touching them would harm it.
+  if (runtime_->forked()) static_cast<void>(runtime_.release());
+}
+
+int Host::fd() const noexcept { return runtime_->wakeup_.fd(); }
+std::vector<Action> Host::poll() { return runtime_->poll(); }
+void Host::clock_moved() { runtime_->wakeup_.signal(); }
+void Host::close() { runtime_->close(); }
+
+// ---------------------------------------------------------------- steps
+
+Asked Host::do_(InstanceKey instance, DoRequest request) {
+  return runtime_->answer(instance, runtime_->asked(instance).machine.do_(std::move(request), runtime_->now()));
+}
+
+Asked Host::do_failed(InstanceKey instance, DoRequest request, Failure failure) {
+  auto& machine = runtime_->asked(instance).machine;
+  return runtime_->answer(instance, machine.do_failed(std::move(request), std::move(failure), runtime_->now()));
+}
+
+Asked Host::sleep(InstanceKey instance, SleepRequest request) {
+  return runtime_->answer(instance, runtime_->asked(instance).machine.sleep(std::move(request), runtime_->now()));
+}
+
+Asked Host::wait_for_event(InstanceKey instance, WaitRequest request) {
+  return runtime_->answer(instance, runtime_->asked(instance).machine.wait(std::move(request), runtime_->now()));
+}
+
+void Host::abandon(InstanceKey instance, Ticket ticket) {
+  if (auto* slot = runtime_->reported(instance)) slot->machine.abandon(ticket, runtime_->now());
+}
+
+void Host::body_finished(InstanceKey instance, Ticket ticket, std::uint32_t attempt, BodyOutcome outcome) {
+  if (auto* slot = runtime_->reported(instance)) {
+    slot->machine.body_finished(ticket, attempt, std::move(outcome), runtime_->now());
+  }
+}
+
+void Host::delay_chosen(InstanceKey instance, Ticket ticket, std::uint32_t attempt,
+                        std::variant<Duration, Failure> delay) {
+  auto* slot = runtime_->reported(instance);
+  if (slot == nullptr) return;
+  std::variant<Millis, Failure> chosen = Millis::zero();
+  if (auto* failure = std::get_if<Failure>(&delay)) {
+    chosen = std::move(*failure);
+  } else {
+    chosen = std::get<Duration>(delay).millis();
+  }
+  slot->machine.delay_chosen(ticket, attempt, std::move(chosen), runtime_->now());
+}
+
+void Host::finish(InstanceKey instance, BodyOutcome outcome) {
+  if (auto* slot = runtime_->reported(instance)) slot->machine.finish(std::move(outcome), runtime_->now());
+}
+
+void Host::evicted(InstanceKey instance) { runtime_->evicted(instance); }
+
+bool Host::release_stalled(InstanceKey instance) {
+  auto* slot = runtime_->reported(instance);
+  return slot != nullptr && slot->machine.release_stalled(runtime_->now());
+}
+
+bool Host::replaying(InstanceKey instance) const { return runtime_->loaded(instance).machine.replaying(); }
+
+StepConfig Host::step_config(InstanceKey instance, Ticket ticket) const {
+  return runtime_->loaded(instance).machine.config(ticket);
+}
+
+std::string Host::idempotency_key(InstanceKey instance, Ticket ticket) const {
+  return runtime_->loaded(instance).machine.idempotency_key(ticket);
+}
+
+std::uint32_t Host::occurrence(InstanceKey instance, Ticket ticket) const {
+  return runtime_->loaded(instance).machine.occurrence(ticket);
+}
+
+// ---------------------------------------------------------------- graph
+
+NodeId Host::declare(InstanceKey instance, const std::string& name) {
+  check_step_name(name);
+  return runtime_->asked(instance).graph.declare(name);
+}
+
+void Host::connect(InstanceKey instance, NodeId node, const std::vector<NodeId>& depends) {
+  value_of(runtime_->asked(instance).graph.connect(node, depends));
+}
+
+NodeId Host::call_node(InstanceKey instance, NodeId node, std::uint32_t max_concurrency, bool fresh) {
+  auto& slot = runtime_->asked(instance);
+  const NodeId called = value_of(slot.graph.call(node, max_concurrency, fresh));
+  runtime_->start_ready_nodes(slot);
+  return called;
+}
+
+void Host::node_finished(InstanceKey instance, NodeId node, bool ok) {
+  auto* slot = runtime_->reported(instance);
+  if (slot == nullptr) return;
+  slot->graph.finished(node, ok);
+  runtime_->start_ready_nodes(*slot);
+}
+
+// ---------------------------------------------------------------- calls
+
+CallId Host::create(CreateRequest request) { return runtime_->create(std::move(request)); }
+CallId Host::send_event(SendEventRequest request) { return runtime_->send_event(std::move(request)); }
+
+CallId Host::watch(InstanceKey instance) {
+  runtime_->check_usable();
+  const CallId call = ++runtime_->last_call_;
+  runtime_->writer_->watch(call, instance);
+  return call;
+}
+
+Client& Host::client() { return runtime_->client_; }
+
+Host::Counters Host::counters() const {
+  const auto store = runtime_->writer_->store_counters();
+  return {.transactions = store.transactions,
+          .statements = store.statements,
+          .loads = runtime_->writer_->loads(),
+          .wakeups = runtime_->mailbox_.wakeups(),
+          .loaded_instances = runtime_->slots_.size(),
+          .hibernated_instances = runtime_->hibernated_};
+}
+
+}  // namespace workflows

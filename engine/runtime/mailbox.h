@@ -1,0 +1,94 @@
+#pragma once
+// From the writer to the host: what became durable, what was read, what others did. Batches in, batches out; the host
+// is woken only when the mailbox was empty.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include <workflows/host.h>
+
+#include "engine/runtime/wakeup.h"
+#include "storage/store.h"
+
+namespace workflows::runtime {
+
+struct StepDurable {
+  InstanceKey instance;
+  Ticket ticket;
+};
+struct RunDurable {
+  InstanceKey instance;
+};
+struct CreateDone {
+  CallId call;
+  storage::Created created;
+};
+struct Answered {
+  CallReply reply;
+};
+struct InstanceLoaded {
+  std::unique_ptr<storage::Loaded> loaded;
+};
+struct EventArrived {
+  InstanceKey instance;
+  InboxEvent event;
+};
+struct InstancesClaimed {
+  std::vector<InstanceInfo> instances;
+};
+struct EventsUntaken {
+  std::vector<InstanceKey> instances;
+};
+struct OthersCommitted {};
+struct WriterFailed {
+  Error error;
+};
+struct WriterLog {
+  LogRecord record;
+};
+
+using Message = std::variant<StepDurable, RunDurable, CreateDone, Answered, InstanceLoaded, EventArrived,
+                             InstancesClaimed, EventsUntaken, OthersCommitted, WriterFailed, WriterLog>;
+
+class Mailbox {
+ public:
+  explicit Mailbox(Wakeup& wakeup) : wakeup_(wakeup) {}
+
+  // Leaves `messages` empty.
+  void post(std::vector<Message>& messages) {
+    if (messages.empty()) return;
+    bool was_empty = false;
+    {
+      const std::lock_guard lock(mutex_);
+      was_empty = messages_.empty();
+      if (was_empty) {
+        messages_.swap(messages);
+      } else {
+        std::move(messages.begin(), messages.end(), std::back_inserter(messages_));
+      }
+    }
+    messages.clear();
+    if (!was_empty) return;
+    wakeups_.fetch_add(1, std::memory_order_relaxed);
+    wakeup_.signal();
+  }
+
+  std::vector<Message> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(messages_, {});
+  }
+
+  std::uint64_t wakeups() const { return wakeups_.load(std::memory_order_relaxed); }
+
+ private:
+  Wakeup& wakeup_;
+  std::mutex mutex_;
+  std::vector<Message> messages_;  // guarded by mutex_
+  std::atomic<std::uint64_t> wakeups_ = 0;
+};
+
+}  // namespace workflows::runtime

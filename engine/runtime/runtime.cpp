@@ -1,0 +1,561 @@
+#include "engine/runtime/runtime.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "engine/runtime/client_access.h"
+#include "engine/runtime/refusal.h"
+
+namespace workflows {
+namespace {
+
+using runtime::Submission;
+
+// Longer bodies get a start record of their own (S10); shorter ones cost one entry.
+constexpr Millis kLinger{20};
+constexpr Millis kCrowdedPatience{100};
+constexpr std::uint32_t kLoadsUnderWay = 256;
+constexpr std::uint32_t kClaimQueued = 500;
+constexpr std::uint32_t kClaimWaiting = 5'000;
+
+// Tickets of timers that are not a step's.
+constexpr Ticket kAsleep = 0xffff'ffff;  // a hibernated instance is due
+constexpr Ticket kIdle = 0xffff'fffe;    // a loaded one has waited long enough
+
+class SystemClock final : public Clock {
+ public:
+  TimePoint now() const override { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
+};
+
+template <class T>
+T value_of(std::expected<T, Error> result) {
+  if (!result) throw_error(std::move(result.error()));
+  return std::move(*result);
+}
+
+const HostOptions& checked_options(const HostOptions& options) {
+  for (const RegisteredWorkflow& workflow : options.workflows) check_workflow_name(workflow.name);
+  if (options.lease.millis() < std::chrono::seconds(1)) {
+    throw InvalidConfigError("lease is " + std::to_string(options.lease.millis().count()) +
+                             " ms; give at least 1 second, or a busy machine would lose its instances");
+  }
+  if (options.hibernate_after.millis() < Millis::zero())
+    throw InvalidConfigError("hibernate_after is negative; give 0 or more");
+  return options;
+}
+
+}  // namespace
+
+Host::Runtime::Runtime(HostOptions options)
+    : options_(checked_options(options)),
+      clock_(options_.clock ? options_.clock : std::make_shared<SystemClock>()),
+      pid_(::getpid()),
+      mailbox_(wakeup_),
+      database_(value_of(storage::open_database({.location = options_.database, .durability = options_.durability}))),
+      client_(ClientAccess::open(database_, clock_)),
+      writer_(std::make_unique<runtime::Writer>(value_of(database_->connect()), options_.lease.millis(), mailbox_)) {
+  claim();
+  writer_->submit(outgoing_);
+}
+
+// ---------------------------------------------------------------- verbs
+
+bool Host::Runtime::forked() const { return ::getpid() != pid_; }
+
+void Host::Runtime::check_usable() const {
+  if (forked()) {
+    throw ForkedError("this engine was opened by process " + std::to_string(pid_) +
+                      " and does not work in a fork of it; open an engine in the child, or start it by spawn");
+  }
+  if (usable()) return;
+  const std::lock_guard lock(mutex_);
+  throw_error(*unusable_because_);
+}
+
+void Host::Runtime::make_unusable(Error why) {
+  const std::lock_guard lock(mutex_);
+  if (!unusable_because_) unusable_because_ = std::move(why);
+  unusable_.store(true, std::memory_order_release);
+}
+
+void Host::Runtime::check_payload(std::string_view what, const std::string& payload) const {
+  if (options_.payload_limit == 0 || payload.size() <= options_.payload_limit) return;
+  throw PayloadTooLargeError(std::string(what) + " has " + std::to_string(payload.size()) + " bytes; at most " +
+                             std::to_string(options_.payload_limit) + " are allowed (payload_limit)");
+}
+
+Host::Runtime::Slot& Host::Runtime::asked(InstanceKey instance) {
+  check_usable();
+  const auto found = slots_.find(instance);
+  if (found == slots_.end() || found->second->evicting) {
+    throw InstanceFinishedError(
+        "a step was asked for by code whose instance is no longer running here; await steps inside run");
+  }
+  mark(*found->second);
+  return *found->second;
+}
+
+Host::Runtime::Slot* Host::Runtime::reported(InstanceKey instance) {
+  const auto found = slots_.find(instance);
+  if (found == slots_.end() || found->second->evicting || !usable()) return nullptr;
+  mark(*found->second);
+  return found->second.get();
+}
+
+const Host::Runtime::Slot& Host::Runtime::loaded(InstanceKey instance) const {
+  const auto found = slots_.find(instance);
+  if (found == slots_.end()) throw InstanceFinishedError("the instance is no longer running here");
+  return *found->second;
+}
+
+Asked Host::Runtime::answer(InstanceKey instance, std::expected<Asked, Error> asked) {
+  Asked answer = value_of(std::move(asked));
+  if (answer.state == Asked::State::run)
+    lingering_.push_back({now() + kLinger, instance, answer.ticket, answer.attempt});
+  return answer;
+}
+
+void Host::Runtime::mark(Slot& slot) {
+  if (std::exchange(slot.dirty, true)) return;
+  dirty_.push_back(slot.key);
+}
+
+void Host::Runtime::submit(Submission submission) {
+  if (std::this_thread::get_id() == loop_thread_.load(std::memory_order_relaxed)) {
+    outgoing_.push_back(std::move(submission));
+  } else {
+    writer_->submit(std::move(submission));
+  }
+}
+
+CallId Host::Runtime::create(CreateRequest request) {
+  check_usable();
+  check_workflow_name(request.workflow);
+  check_payload("params", request.params);
+  const TimePoint created = now();
+  if (request.id.empty()) request.id = make_instance_id(created);
+  check_instance_id(request.id);
+  const auto registered = std::ranges::find(options_.workflows, request.workflow, &RegisteredWorkflow::name);
+  const bool here = registered != options_.workflows.end() && room() > 0;
+  storage::Create item{.workflow = request.workflow,
+                       .id = request.id,
+                       .params = request.params,
+                       .version = registered == options_.workflows.end() ? std::string() : registered->version,
+                       .created = created,
+                       .owned = here};
+  const CallId call = ++last_call_;
+  if (here) ++occupied_;
+  {
+    const std::lock_guard lock(mutex_);
+    creating_.emplace(call, Creating{std::move(request), created, here});
+  }
+  submit({std::move(item), runtime::TellCreate{call}});
+  return call;
+}
+
+CallId Host::Runtime::send_event(SendEventRequest request) {
+  check_usable();
+  check_workflow_name(request.workflow);
+  check_instance_id(request.id);
+  check_event_type(request.type);
+  check_payload("the event's payload", request.payload);
+  const CallId call = ++last_call_;
+  submit({storage::SendEvent{.workflow = std::move(request.workflow),
+                             .id = std::move(request.id),
+                             .type = std::move(request.type),
+                             .payload = std::move(request.payload),
+                             .event_id = std::move(request.event_id),
+                             .at = now()},
+          runtime::TellSend{call}});
+  return call;
+}
+
+void Host::Runtime::start_ready_nodes(Slot& slot) {
+  for (const core::Graph::Start& ready : slot.graph.take_ready()) {
+    actions_.push_back(StartNode{slot.key, ready.node,
+                                 ready.has_failed_dependency ? std::optional(ready.failed_dependency) : std::nullopt});
+  }
+}
+
+// ---------------------------------------------------------------- the turn
+
+std::vector<Action> Host::Runtime::poll() {
+  loop_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  for (const InstanceKey instance : std::exchange(resolved_, {})) {
+    if (const auto slot = slots_.find(instance); slot != slots_.end()) {
+      slot->second->resolved = false;
+      slot->second->machine.settled();
+    }
+  }
+  wakeup_.clear(now());
+  receive();
+  if (usable()) {
+    fire_timers();
+    record_lingering();
+    collect();
+    issue_loads();
+    writer_->submit(outgoing_);
+    arm_wakeup();
+  }
+  return std::exchange(actions_, {});
+}
+
+void Host::Runtime::receive() {
+  for (runtime::Message& message : mailbox_.take()) {
+    std::visit([this](auto& m) { handle(m); }, message);
+  }
+}
+
+void Host::Runtime::fire_timers() {
+  const TimePoint moment = now();
+  while (const auto due = timers_.pop_due(moment)) {
+    if (due->ticket == kAsleep) {
+      wake_up(due->instance);
+      continue;
+    }
+    Slot& slot = *slots_.at(due->instance);
+    if (due->ticket == kIdle) {
+      evict(slot);
+      continue;
+    }
+    slot.timers.erase(due->ticket);
+    slot.machine.timer(due->ticket, moment);
+    mark(slot);
+  }
+}
+
+void Host::Runtime::record_lingering() {
+  const TimePoint moment = now();
+  for (; !lingering_.empty() && lingering_.front().at <= moment; lingering_.pop_front()) {
+    const Lingering& start = lingering_.front();
+    if (Slot* slot = reported(start.instance)) slot->machine.record_start(start.ticket, start.attempt, moment);
+  }
+}
+
+void Host::Runtime::collect() {
+  for (const InstanceKey instance : std::exchange(dirty_, {})) {
+    if (const auto slot = slots_.find(instance); slot != slots_.end()) collect(*slot->second);
+  }
+}
+
+void Host::Runtime::collect(Slot& slot) {
+  slot.dirty = false;
+  if (slot.waits && !slot.machine.waiting()) {
+    slot.waits = false;
+    timers_.disarm(std::exchange(slot.idle, {}));
+    submit({storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = now()}});
+  }
+  bool ended = false;
+  for (core::Effect& effect : slot.machine.take_effects()) {
+    ended |= std::holds_alternative<core::Finished>(effect);
+    carry_out(slot, effect);
+  }
+  if (ended) return drop(slot);
+  if (slot.machine.waiting()) note_waiting(slot);
+}
+
+void Host::Runtime::note_waiting(Slot& slot) {
+  const auto wake = slot.machine.wake();
+  if (!slot.waits || slot.wake != wake) {
+    submit({storage::SetStatus{.instance = slot.key, .status = Status::waiting, .wake = wake, .at = now()}});
+  }
+  slot.waits = true;
+  slot.wake = wake;
+  if (slot.idle == runtime::TimerId{}) rest(slot);
+}
+
+// A waiting instance keeps its memory for a while; for a short one when others queue for it.
+void Host::Runtime::rest(Slot& slot) {
+  const Millis patience = options_.hibernate_after.millis();
+  timers_.disarm(slot.idle);
+  slot.idle = timers_.arm(now() + (crowded_ ? std::min(patience, kCrowdedPatience) : patience), {slot.key, kIdle});
+}
+
+void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
+  struct Visitor {
+    Runtime& runtime;
+    Slot& slot;
+
+    void operator()(core::Append& append) {
+      runtime::Tell tell;
+      if (append.entry.kind >= EntryKind::instance_completed) {
+        tell = runtime::TellRun{slot.key};
+      } else if (append.urgency == core::Urgency::awaited) {
+        tell = runtime::TellStep{slot.key, append.entry.step};
+      }
+      runtime.submit({storage::AppendEntry{slot.key, std::move(append.entry)}, tell});
+    }
+    void operator()(core::RunBody& run) {
+      runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, run.ticket, run.attempt});
+      runtime.actions_.push_back(RunStepBody{slot.key, run.ticket, run.attempt});
+    }
+    void operator()(core::CancelBody& cancel) {
+      runtime.actions_.push_back(CancelStepBody{slot.key, cancel.ticket, cancel.attempt});
+    }
+    void operator()(core::ChooseDelay& choose) {
+      runtime.actions_.push_back(ChooseRetryDelay{slot.key, choose.ticket, choose.attempt, std::move(choose.failure)});
+    }
+    void operator()(core::Arm& arm) {
+      runtime::TimerId& timer = slot.timers[arm.ticket];
+      runtime.timers_.disarm(timer);
+      timer = runtime.timers_.arm(arm.at, {slot.key, arm.ticket});
+    }
+    void operator()(core::Disarm& disarm) {
+      const auto timer = slot.timers.find(disarm.ticket);
+      if (timer == slot.timers.end()) return;
+      runtime.timers_.disarm(timer->second);
+      slot.timers.erase(timer);
+    }
+    void operator()(core::Resolve& resolve) {
+      runtime.actions_.push_back(ResolveStep{slot.key, resolve.ticket, std::move(resolve.outcome)});
+      if (!std::exchange(slot.resolved, true)) runtime.resolved_.push_back(slot.key);
+    }
+    void operator()(core::LateResult& late) {
+      runtime.actions_.push_back(
+          LogRecord{LogLevel::warning, "step '" + std::string(slot.machine.step_name(late.ticket)) + "' of instance '" +
+                                           slot.machine.identity().id + "' ended after its attempt " +
+                                           std::to_string(late.attempt) + " was over; the result is discarded"});
+    }
+    void operator()(core::Finished& finished) {
+      InstanceStatus status;
+      if (finished.kind == EntryKind::instance_completed) {
+        status.status = Status::complete;
+        status.output = std::move(finished.value);
+      } else {
+        status.status = Status::errored;
+        status.failure = Failure::from_json(finished.value);
+      }
+      runtime.actions_.push_back(InstanceEnded{slot.key, std::move(status)});
+    }
+  };
+  std::visit(Visitor{*this, slot}, effect);
+}
+
+void Host::Runtime::arm_wakeup() {
+  if (options_.clock) return;  // a clock of the caller's: clock_moved tells
+  auto next = timers_.next();
+  if (!lingering_.empty()) next = next ? std::min(*next, lingering_.front().at) : lingering_.front().at;
+  wakeup_.at(next);
+}
+
+// ---------------------------------------------------------------- what the writer tells
+
+void Host::Runtime::handle(runtime::StepDurable& message) {
+  if (Slot* slot = reported(message.instance)) slot->machine.durable(message.ticket, now());
+}
+
+void Host::Runtime::handle(runtime::RunDurable& message) {
+  if (Slot* slot = reported(message.instance)) slot->machine.finish_durable();
+}
+
+void Host::Runtime::handle(runtime::CreateDone& message) {
+  Creating creating;
+  {
+    const std::lock_guard lock(mutex_);
+    creating = std::move(creating_.extract(message.call).mapped());
+  }
+  auto& [request, created, here] = creating;
+  CallReply reply{message.call, InstanceRef{message.created.key, request.workflow, request.id}};
+  if (auto error = runtime::conflict(message.created, request)) reply.result = std::move(*error);
+  actions_.push_back(std::move(reply));
+  if (message.created.existed) {
+    if (here) --occupied_;
+  } else if (here) {
+    core::Identity identity{.workflow = request.workflow, .id = request.id, .generation = 1, .created = created};
+    start(message.created.key,
+          core::Instance(std::move(identity), {options_.step_limit, options_.payload_limit}, {}, {}),
+          std::move(request.params));
+  } else {
+    claim();
+  }
+}
+
+void Host::Runtime::handle(runtime::Answered& message) {
+  if (std::holds_alternative<Error>(message.reply.result)) {
+    const std::lock_guard lock(mutex_);
+    creating_.erase(message.reply.call);
+  }
+  actions_.push_back(std::move(message.reply));
+}
+
+void Host::Runtime::handle(runtime::InstanceLoaded& message) {
+  storage::Loaded& loaded = *message.loaded;
+  --loads_issued_;
+  loading_.erase(loaded.info.key);
+  if (is_finished(loaded.info.status) || loaded.owner != writer_->owner() || !usable()) {
+    --occupied_;
+    return;
+  }
+  core::Identity identity{.workflow = loaded.info.workflow,
+                          .id = loaded.info.id,
+                          .generation = loaded.info.generation,
+                          .created = loaded.info.created};
+  Slot& slot = start(loaded.info.key,
+                     core::Instance(std::move(identity), {options_.step_limit, options_.payload_limit},
+                                    std::move(loaded.history), std::move(loaded.inbox)),
+                     std::move(loaded.params));
+  slot.waits = loaded.info.status == Status::waiting;
+  slot.wake = loaded.info.wake;
+}
+
+void Host::Runtime::handle(runtime::EventArrived& message) {
+  const auto found = slots_.find(message.instance);
+  if (found == slots_.end()) return wake_up(message.instance);
+  Slot& slot = *found->second;
+  slot.stirred = true;
+  if (slot.evicting) return;  // it will read the event when it is loaded again
+  slot.machine.event(std::move(message.event), now());
+  mark(slot);
+}
+
+void Host::Runtime::handle(runtime::InstancesClaimed& message) {
+  const TimePoint moment = now();
+  std::uint32_t queued = 0;
+  for (const InstanceInfo& info : message.instances) {
+    if (info.status == Status::waiting) {
+      fall_asleep(info.key, info.wake);
+      if (info.wake && *info.wake <= moment) wake_up(info.key);
+    } else {
+      ++queued;
+      wake_up(info.key);
+    }
+  }
+  const bool more_waiting = message.instances.size() - queued == kClaimWaiting;
+  const bool more_queued = queued == claiming_;
+  claim_under_way_ = false;
+  crowded_ = more_queued && room() == 0;
+  if (crowded_) {
+    for (const auto& [key, slot] : slots_) {
+      if (slot->waits && !slot->evicting) rest(*slot);
+    }
+  }
+  if (more_waiting || (more_queued && room() > 0) || std::exchange(claim_again_, false)) claim();
+}
+
+void Host::Runtime::handle(runtime::EventsUntaken& message) {
+  for (const InstanceKey instance : message.instances) {
+    if (asleep_.contains(instance)) wake_up(instance);
+  }
+}
+
+void Host::Runtime::handle(runtime::OthersCommitted& /*message*/) { claim(); }
+
+void Host::Runtime::handle(runtime::WriterFailed& message) {
+  make_unusable(message.error);
+  actions_.push_back(EngineStopped{std::move(message.error)});
+}
+
+void Host::Runtime::handle(runtime::WriterLog& message) { actions_.push_back(std::move(message.record)); }
+
+// ---------------------------------------------------------------- into memory and out of it
+
+std::uint32_t Host::Runtime::room() const {
+  const std::uint32_t occupied = occupied_.load();
+  if (options_.max_concurrent_instances == 0) return kClaimQueued;
+  return occupied < options_.max_concurrent_instances ? options_.max_concurrent_instances - occupied : 0;
+}
+
+void Host::Runtime::claim() {
+  if (!usable() || options_.workflows.empty()) return;
+  if (std::exchange(claim_under_way_, true)) {
+    claim_again_ = true;
+    return;
+  }
+  storage::Claim item{.workflows = {}, .queued = std::min(room(), kClaimQueued), .waiting = kClaimWaiting};
+  for (const RegisteredWorkflow& workflow : options_.workflows) item.workflows.push_back(workflow.name);
+  claiming_ = item.queued;
+  outgoing_.push_back({std::move(item)});
+}
+
+Host::Runtime::Slot& Host::Runtime::start(InstanceKey key, core::Instance machine, std::string params) {
+  actions_.push_back(StartInstance{key, machine.identity().workflow, machine.identity().id, std::move(params),
+                                   machine.identity().created});
+  auto slot = std::make_unique<Slot>(key, std::move(machine));
+  return *slots_.insert_or_assign(key, std::move(slot)).first->second;
+}
+
+void Host::Runtime::fall_asleep(InstanceKey instance, std::optional<TimePoint> wake) {
+  asleep_[instance] = wake ? timers_.arm(*wake, {instance, kAsleep}) : runtime::TimerId{};
+  hibernated_ = asleep_.size();
+}
+
+void Host::Runtime::wake_up(InstanceKey instance) {
+  if (slots_.contains(instance) || !loading_.insert(instance).second) return;
+  if (const auto sleeper = asleep_.find(instance); sleeper != asleep_.end()) {
+    timers_.disarm(sleeper->second);
+    asleep_.erase(sleeper);
+    hibernated_ = asleep_.size();
+  }
+  ++occupied_;
+  to_load_.push_back(instance);
+}
+
+void Host::Runtime::issue_loads() {
+  for (; loads_issued_ < kLoadsUnderWay && !to_load_.empty(); ++loads_issued_) {
+    writer_->load(to_load_.front());
+    to_load_.pop_front();
+  }
+}
+
+void Host::Runtime::evict(Slot& slot) {
+  if (std::exchange(slot.evicting, true)) return;
+  for (const auto& [ticket, timer] : slot.timers) timers_.disarm(timer);
+  slot.timers.clear();
+  slot.stirred = false;
+  actions_.push_back(EvictInstance{slot.key});
+}
+
+void Host::Runtime::evicted(InstanceKey instance) {
+  const auto found = slots_.find(instance);
+  if (found == slots_.end() || !found->second->evicting) return;
+  Slot& slot = *found->second;
+  const auto wake = slot.wake;
+  const bool stirred = slot.stirred;
+  drop(slot);
+  if (!usable()) return;
+  submit(
+      {storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true}});
+  fall_asleep(instance, wake);
+  if (stirred) wake_up(instance);
+}
+
+void Host::Runtime::drop(Slot& slot) {
+  for (const auto& [ticket, timer] : slot.timers) timers_.disarm(timer);
+  timers_.disarm(slot.idle);
+  slots_.erase(slots_.find(slot.key));
+  --occupied_;
+  if (crowded_) claim();
+}
+
+void Host::Runtime::close() {
+  if (closed_) return;
+  if (forked()) {  // the threads and locks are the parent's
+    closed_ = true;
+    make_unusable({ErrorCode::forked, "the engine belongs to another process"});
+    return;
+  }
+  if (usable()) {
+    receive();
+    collect();
+    writer_->submit(outgoing_);
+  }
+  closed_ = true;
+  make_unusable({ErrorCode::engine_closed, "the engine is closed; its instances go on when one is opened again"});
+  writer_->close();
+  std::unordered_map<CallId, Creating> unanswered;
+  receive();
+  {
+    const std::lock_guard lock(mutex_);
+    unanswered.swap(creating_);
+  }
+  for (const auto& [call, creating] : unanswered) {
+    actions_.push_back(
+        CallReply{call, Error{ErrorCode::engine_closed, "the engine was closed before the instance was created"}});
+  }
+  client_.close();
+}
+
+}  // namespace workflows

@@ -1,0 +1,162 @@
+#pragma once
+// What a Host is made of: the loaded instances, their timers, the way to the writer and back. Everything here belongs
+// to the thread of the host's loop, except what is marked.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <workflows/host.h>
+
+#include "engine/core/graph.h"
+#include "engine/core/instance.h"
+#include "engine/runtime/mailbox.h"
+#include "engine/runtime/timers.h"
+#include "engine/runtime/wakeup.h"
+#include "engine/runtime/writer.h"
+
+namespace workflows {
+
+class Host::Runtime {
+ public:
+  explicit Runtime(HostOptions options);
+
+  // An instance in memory.
+  struct Slot {
+    Slot(InstanceKey its_key, core::Instance its_machine) : key(its_key), machine(std::move(its_machine)) {}
+
+    InstanceKey key;
+    core::Instance machine;
+    core::Graph graph;
+    std::unordered_map<Ticket, runtime::TimerId> timers;
+    runtime::TimerId idle;          // until the instance is hibernated
+    bool dirty = false;             // in dirty_
+    bool resolved = false;          // in resolved_
+    bool waits = false;             // the status on disk is `waiting`
+    std::optional<TimePoint> wake;  // ... with this wake time
+    bool evicting = false;          // the host drops the code's frames
+    bool stirred = false;           // something came for it meanwhile
+  };
+
+  // The loaded instance that a verb is for, marked for collection; throws when there is none.
+  Slot& asked(InstanceKey instance);
+  // The same for reports that may come too late: nothing then.
+  Slot* reported(InstanceKey instance);
+  const Slot& loaded(InstanceKey instance) const;
+
+  template <class T>
+  T checked(std::expected<T, Error> result);
+  Asked answer(InstanceKey instance, std::expected<Asked, Error> asked);
+  void check_usable() const;  // any thread
+  bool usable() const { return !unusable_.load(std::memory_order_acquire); }
+  void check_payload(std::string_view what, const std::string& payload) const;
+  void start_ready_nodes(Slot& slot);
+
+  std::vector<Action> poll();
+  void evicted(InstanceKey instance);
+  CallId create(CreateRequest request);
+  CallId send_event(SendEventRequest request);
+  void submit(runtime::Submission submission);
+  void close();
+
+  TimePoint now() const { return clock_->now(); }
+  bool forked() const;
+
+  HostOptions options_;
+  std::shared_ptr<Clock> clock_;
+  const int pid_;
+  runtime::Wakeup wakeup_;
+  runtime::Mailbox mailbox_;
+  std::shared_ptr<storage::Database> database_;
+  Client client_;
+  std::unique_ptr<runtime::Writer> writer_;
+  std::atomic<std::thread::id> loop_thread_{};  // that polled last
+  std::atomic<CallId> last_call_ = 0;
+  std::atomic<std::uint32_t> occupied_ = 0;    // instances loaded, loading or being created here
+  std::atomic<std::uint64_t> hibernated_ = 0;  // size of asleep_
+
+  std::unordered_map<InstanceKey, std::unique_ptr<Slot>> slots_;
+
+ private:
+  // A body that has begun and is worth a record if it still runs at `at`.
+  struct Lingering {
+    TimePoint at;
+    InstanceKey instance;
+    Ticket ticket;
+    std::uint32_t attempt;
+  };
+  struct Due {
+    InstanceKey instance;
+    Ticket ticket;
+  };
+
+  void receive();
+  void handle(runtime::StepDurable& message);
+  void handle(runtime::RunDurable& message);
+  void handle(runtime::CreateDone& message);
+  void handle(runtime::Answered& message);
+  void handle(runtime::InstanceLoaded& message);
+  void handle(runtime::EventArrived& message);
+  void handle(runtime::InstancesClaimed& message);
+  void handle(runtime::EventsUntaken& message);
+  void handle(runtime::OthersCommitted& message);
+  void handle(runtime::WriterFailed& message);
+  void handle(runtime::WriterLog& message);
+
+  void fire_timers();
+  void record_lingering();
+  void collect();
+  void collect(Slot& slot);
+  void note_waiting(Slot& slot);
+  void rest(Slot& slot);
+  void carry_out(Slot& slot, core::Effect& effect);
+  void arm_wakeup();
+
+  Slot& start(InstanceKey key, core::Instance machine, std::string params);
+  void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
+  void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
+  void issue_loads();
+  void claim();
+  std::uint32_t room() const;
+  void evict(Slot& slot);
+  void drop(Slot& slot);
+  void mark(Slot& slot);
+  void make_unusable(Error why);
+
+  struct Creating {
+    CreateRequest request;
+    TimePoint created;
+    bool here;
+  };
+
+  mutable std::mutex mutex_;
+  std::unordered_map<CallId, Creating> creating_;  // guarded by mutex_
+  std::optional<Error> unusable_because_;          // guarded by mutex_; set once, before unusable_
+  std::atomic<bool> unusable_ = false;             // closed, or stopped by a failure
+
+  runtime::Timers<Due> timers_;
+  std::deque<Lingering> lingering_;
+  std::vector<InstanceKey> dirty_;
+  std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
+  std::vector<runtime::Submission> outgoing_;
+  std::vector<Action> actions_;
+  std::deque<InstanceKey> to_load_;
+  std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
+  std::uint32_t loads_issued_ = 0;
+  std::unordered_map<InstanceKey, runtime::TimerId> asleep_;  // hibernated; the timer is none when only an event helps
+  std::uint32_t claiming_ = 0;                                // queued ones that the Claim on its way may bring
+  bool claim_under_way_ = false;
+  bool claim_again_ = false;
+  bool crowded_ = false;  // instances are queued for want of room
+  bool closed_ = false;
+};
+
+}  // namespace workflows

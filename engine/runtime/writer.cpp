@@ -1,0 +1,288 @@
+#include "engine/runtime/writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "engine/runtime/refusal.h"
+
+namespace workflows::runtime {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kBatchItems = 5'000;  // bounds the time that one commit takes
+constexpr std::size_t kLoadsBetweenCommits = 64;
+constexpr auto kLookInterval = std::chrono::milliseconds(10);  // how soon other processes' commits are noticed (S25)
+constexpr auto kOwnersInterval = std::chrono::seconds(1);
+constexpr std::uint32_t kArrivalsAtOnce = 1'000;
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox)
+    : store_(std::move(store)), lease_(lease), mailbox_(mailbox) {
+  auto owner = store_->open_owner(lease_);
+  if (!owner) throw_error(std::move(owner.error()));
+  owner_ = *owner;
+  next_renewal_ = steady_clock::now() + lease_ / 3;
+  next_look_at_owners_ = steady_clock::now() + kOwnersInterval;
+  thread_ = std::thread([this] { run(); });
+}
+
+Writer::~Writer() { close(); }
+
+void Writer::submit(std::vector<Submission>& submissions) {
+  if (submissions.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (incoming_.submissions.empty()) {
+      incoming_.submissions.swap(submissions);
+    } else {
+      std::move(submissions.begin(), submissions.end(), std::back_inserter(incoming_.submissions));
+    }
+  }
+  submissions.clear();
+  wake_.notify_one();
+}
+
+void Writer::submit(Submission submission) {
+  {
+    const std::lock_guard lock(mutex_);
+    incoming_.submissions.push_back(std::move(submission));
+  }
+  wake_.notify_one();
+}
+
+void Writer::load(InstanceKey instance) {
+  {
+    const std::lock_guard lock(mutex_);
+    incoming_.loads.push_back(instance);
+  }
+  wake_.notify_one();
+}
+
+void Writer::watch(CallId call, InstanceKey instance) {
+  {
+    const std::lock_guard lock(mutex_);
+    incoming_.watches.push_back({call, instance});
+  }
+  wake_.notify_one();
+}
+
+void Writer::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+storage::Store::Counters Writer::store_counters() const {
+  return {transactions_.load(std::memory_order_relaxed), statements_.load(std::memory_order_relaxed)};
+}
+
+void Writer::run() {
+  while (wait_for_work()) {
+    commit(work_.submissions);
+    load_instances();
+    answer_watches(std::exchange(work_.watches, {}));
+    look_around();
+    keep_ownership();
+    const auto counters = store_->counters();
+    transactions_.store(counters.transactions, std::memory_order_relaxed);
+    statements_.store(counters.statements, std::memory_order_relaxed);
+    mailbox_.post(outgoing_);
+  }
+  if (!failure_) {
+    if (auto closed = store_->close_owner(owner_); !closed) fail(std::move(closed.error()));
+  }
+  for (const auto& [instance, call] : watches_) {
+    outgoing_.push_back(
+        Answered{{call, Error{ErrorCode::engine_closed, "the engine was closed before the instance finished"}}});
+  }
+  mailbox_.post(outgoing_);
+}
+
+// False when closing and nothing is left to commit.
+bool Writer::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  const bool loads_left = next_load_ < work_.loads.size();
+  if (!loads_left) {
+    wake_.wait_for(lock, kLookInterval, [&] { return closing_ || !incoming_.empty(); });
+  }
+  if (closing_ && incoming_.submissions.empty()) return false;
+  work_.submissions.swap(incoming_.submissions);
+  std::swap(work_.watches, incoming_.watches);
+  if (!loads_left) {
+    work_.loads.clear();
+    next_load_ = 0;
+  }
+  work_.loads.insert(work_.loads.end(), incoming_.loads.begin(), incoming_.loads.end());
+  incoming_.loads.clear();
+  return true;
+}
+
+// ---------------------------------------------------------------- commits
+
+void Writer::commit(std::vector<Submission>& submissions) {
+  for (std::size_t first = 0; first < submissions.size(); first += kBatchItems) {
+    const std::size_t last = std::min(first + kBatchItems, submissions.size());
+    if (!commit_batch(submissions, first, last)) {
+      std::for_each(submissions.begin() + static_cast<std::ptrdiff_t>(first), submissions.end(),
+                    [&](const Submission& submission) { refuse(submission); });
+      break;
+    }
+    if (last < submissions.size()) mailbox_.post(outgoing_);
+  }
+  submissions.clear();
+}
+
+bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t first, std::size_t last) {
+  if (failure_) return false;
+  storage::WriteBatch batch;
+  batch.owner = owner_;
+  batch.items.reserve(last - first);
+  for (std::size_t i = first; i < last; ++i) batch.items.push_back(std::move(submissions[i].item));
+  auto results = store_->commit(batch);
+  // Somebody else holds the file: nothing was written, and nothing here can go on without it.
+  while (!results && results.error().code == ErrorCode::store_busy) {
+    outgoing_.push_back(WriterLog{{LogLevel::warning, results.error().message + "; trying again"}});
+    mailbox_.post(outgoing_);
+    {
+      const std::lock_guard lock(mutex_);
+      if (closing_) break;
+    }
+    results = store_->commit(batch);
+  }
+  if (!results) {
+    fail(std::move(results.error()));
+    return false;
+  }
+  for (std::size_t i = first; i < last; ++i) {
+    submissions[i].item = std::move(batch.items[i - first]);
+    tell(submissions[i], (*results)[i - first]);
+  }
+  return true;
+}
+
+void Writer::tell(const Submission& submission, storage::ItemResult& result) {
+  std::visit(Overloaded{
+                 [](const TellNobody&) {},
+                 [&](const TellStep& step) { outgoing_.push_back(StepDurable{step.instance, step.ticket}); },
+                 [&](const TellRun& run) {
+                   outgoing_.push_back(RunDurable{run.instance});
+                   const auto [begin, end] = watches_.equal_range(run.instance);
+                   std::vector<Watch> due;
+                   for (auto watch = begin; watch != end; ++watch) due.push_back({watch->second, run.instance});
+                   watches_.erase(begin, end);
+                   answer_watches(std::move(due));
+                 },
+                 [&](const TellCreate& create) {
+                   outgoing_.push_back(CreateDone{create.call, std::get<storage::Created>(result)});
+                 },
+                 [&](const TellSend& send) {
+                   arrivals_due_ = true;
+                   const auto& event = std::get<storage::SendEvent>(submission.item);
+                   const auto refused = std::get<storage::Sent>(result).refused;
+                   CallReply reply{send.call, {}};
+                   if (refused) reply.result = refusal(*refused, event.workflow, event.id);
+                   outgoing_.push_back(Answered{std::move(reply)});
+                 },
+             },
+             submission.tell);
+  if (auto* claimed = std::get_if<storage::Claimed>(&result)) {
+    untaken_due_ |= !claimed->instances.empty();
+    outgoing_.push_back(InstancesClaimed{std::move(claimed->instances)});
+  }
+}
+
+void Writer::refuse(const Submission& submission) {
+  const auto answer = [&](CallId call) { outgoing_.push_back(Answered{{call, *failure_}}); };
+  if (const auto* create = std::get_if<TellCreate>(&submission.tell)) answer(create->call);
+  if (const auto* send = std::get_if<TellSend>(&submission.tell)) answer(send->call);
+}
+
+void Writer::fail(Error error) {
+  if (failure_) return;
+  failure_ = error;
+  outgoing_.push_back(WriterFailed{std::move(error)});
+}
+
+template <class T>
+std::optional<T> Writer::checked(std::expected<T, Error> result) {
+  if (result) return std::move(*result);
+  if (result.error().code != ErrorCode::store_busy) fail(std::move(result.error()));
+  return std::nullopt;
+}
+
+// ---------------------------------------------------------------- reads
+
+// A few at a time, so that recovery of many instances does not hold up the commits of those that run already.
+void Writer::load_instances() {
+  for (std::size_t n = 0; n < kLoadsBetweenCommits && next_load_ < work_.loads.size() && !failure_; ++n) {
+    auto loaded = checked(store_->load(work_.loads[next_load_]));
+    if (!loaded) return;
+    ++next_load_;
+    loads_.fetch_add(1, std::memory_order_relaxed);
+    outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
+  }
+}
+
+void Writer::answer_watches(std::vector<Watch> watches) {
+  for (const Watch& watch : watches) {
+    auto status = store_->status(watch.instance);
+    if (!status) {
+      outgoing_.push_back(Answered{{watch.call, std::move(status.error())}});
+    } else if (is_finished(status->status)) {
+      outgoing_.push_back(Answered{{watch.call, std::move(*status)}});
+    } else {
+      watches_.emplace(watch.instance, watch.call);
+    }
+  }
+}
+
+void Writer::look_around() {
+  if (failure_) return;
+  const auto changed = checked(store_->changed());
+  if (changed.value_or(false)) {
+    arrivals_due_ = true;
+    outgoing_.push_back(OthersCommitted{});
+    std::vector<Watch> watches;
+    for (const auto& [instance, call] : std::exchange(watches_, {})) watches.push_back({call, instance});
+    answer_watches(std::move(watches));
+  }
+  if (arrivals_due_) fetch_arrivals();
+  if (!untaken_due_) return;
+  if (auto instances = checked(store_->with_untaken_events(owner_.id))) {
+    untaken_due_ = false;
+    outgoing_.push_back(EventsUntaken{std::move(*instances)});
+  }
+}
+
+void Writer::fetch_arrivals() {
+  auto arrivals = checked(store_->arrivals(owner_.id, last_arrival_, kArrivalsAtOnce));
+  if (!arrivals) return;
+  last_arrival_ = arrivals->last;
+  arrivals_due_ = arrivals->events.size() == kArrivalsAtOnce;
+  for (auto& [instance, event] : arrivals->events) outgoing_.push_back(EventArrived{instance, std::move(event)});
+}
+
+void Writer::keep_ownership() {
+  if (failure_) return;
+  const auto now = steady_clock::now();
+  if (now >= next_renewal_) {
+    storage::WriteBatch batch{owner_, {storage::Renew{lease_}}};
+    if (checked(store_->commit(batch))) next_renewal_ = now + lease_ / 3;
+  }
+  if (now < next_look_at_owners_) return;
+  next_look_at_owners_ = now + kOwnersInterval;
+  if (checked(store_->replace_dead_owners()).value_or(0) > 0) outgoing_.push_back(OthersCommitted{});
+}
+
+}  // namespace workflows::runtime

@@ -1,0 +1,122 @@
+#pragma once
+// The writer: the one thread of an engine that touches the store for it. It takes everything that was submitted,
+// commits it as one transaction (group commit: while it commits, the next batch gathers), and posts the outcomes as one
+// batch. Between commits it reads what the host asks for, notices what other processes did, and keeps the ownership
+// alive.
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <workflows/host.h>
+
+#include "engine/runtime/mailbox.h"
+#include "storage/store.h"
+
+namespace workflows::runtime {
+
+// What to post when an item is durable.
+struct TellNobody {};
+struct TellStep {
+  InstanceKey instance;
+  Ticket ticket;
+};
+struct TellRun {
+  InstanceKey instance;
+};
+struct TellCreate {
+  CallId call;
+};
+struct TellSend {
+  CallId call;
+};
+using Tell = std::variant<TellNobody, TellStep, TellRun, TellCreate, TellSend>;
+
+struct Submission {
+  storage::Item item;
+  Tell tell{};
+};
+
+class Writer {
+ public:
+  // Becomes an owner with this lease; throws when the store refuses. `mailbox` outlives the writer.
+  Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox);
+  ~Writer();
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // Any thread; order is kept. Leaves `submissions` empty.
+  void submit(std::vector<Submission>& submissions);
+  void submit(Submission submission);
+  void load(InstanceKey instance);
+  void watch(CallId call, InstanceKey instance);
+
+  // Commits what was submitted, gives the instances back and ends the thread. Idempotent.
+  void close();
+
+  storage::OwnerId owner() const { return owner_.id; }
+  storage::Store::Counters store_counters() const;
+  std::uint64_t loads() const { return loads_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Watch {
+    CallId call;
+    InstanceKey instance;
+  };
+  struct Work {
+    std::vector<Submission> submissions;
+    std::vector<InstanceKey> loads;
+    std::vector<Watch> watches;
+    bool empty() const { return submissions.empty() && loads.empty() && watches.empty(); }
+  };
+
+  void run();
+  bool wait_for_work();
+  void commit(std::vector<Submission>& submissions);
+  bool commit_batch(std::vector<Submission>& submissions, std::size_t first, std::size_t last);
+  void tell(const Submission& submission, storage::ItemResult& result);
+  void load_instances();
+  void answer_watches(std::vector<Watch> watches);
+  void look_around();
+  void fetch_arrivals();
+  void keep_ownership();
+  void fail(Error error);
+  void refuse(const Submission& submission);
+  template <class T>
+  std::optional<T> checked(std::expected<T, Error> result);
+
+  std::unique_ptr<storage::Store> store_;
+  const Millis lease_;
+  Mailbox& mailbox_;
+  storage::Owner owner_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Work incoming_;         // guarded by mutex_
+  bool closing_ = false;  // guarded by mutex_
+
+  // The thread's own.
+  Work work_;
+  std::size_t next_load_ = 0;
+  std::vector<Message> outgoing_;
+  std::unordered_multimap<InstanceKey, CallId> watches_;
+  std::int64_t last_arrival_ = 0;
+  bool arrivals_due_ = true;
+  bool untaken_due_ = false;
+  std::optional<Error> failure_;
+  std::chrono::steady_clock::time_point next_renewal_;
+  std::chrono::steady_clock::time_point next_look_at_owners_;
+
+  std::atomic<std::uint64_t> loads_ = 0;
+  std::atomic<std::uint64_t> transactions_ = 0;
+  std::atomic<std::uint64_t> statements_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace workflows::runtime
