@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/runtime/refusal.h"
+#include "engine/testing/fail_point.h"
 
 namespace workflows::runtime {
 namespace {
@@ -98,6 +99,7 @@ void Writer::run() {
     transactions_.store(counters.transactions, std::memory_order_relaxed);
     statements_.store(counters.statements, std::memory_order_relaxed);
     mailbox_.post(outgoing_);
+    WORKFLOWS_FAIL_POINT("after_post");
   }
   if (!failure_) {
     if (auto closed = store_->close_owner(owner_); !closed) fail(std::move(closed.error()));
@@ -149,6 +151,7 @@ bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t firs
   batch.owner = owner_;
   batch.items.reserve(last - first);
   for (std::size_t i = first; i < last; ++i) batch.items.push_back(std::move(submissions[i].item));
+  WORKFLOWS_FAIL_POINT("before_commit");
   auto results = store_->commit(batch);
   // Somebody else holds the file: nothing was written, and nothing here can go on without it.
   while (!results && results.error().code == ErrorCode::store_busy) {
@@ -164,6 +167,7 @@ bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t firs
     fail(std::move(results.error()));
     return false;
   }
+  WORKFLOWS_FAIL_POINT("after_commit");
   for (std::size_t i = first; i < last; ++i) {
     submissions[i].item = std::move(batch.items[i - first]);
     tell(submissions[i], (*results)[i - first]);
