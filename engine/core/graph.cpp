@@ -220,10 +220,8 @@ void Graph::doom(Node node) {
 
 // A call that has no answer yet needs it.
 bool Graph::is_awaited(const Step& step) const {
-  return std::ranges::any_of(step.needed_by, [&](const Need& need) {
-    const Step& root = steps_[calls_[need.call].root];
-    return root.state == State::idle && !root.doomed;
-  });
+  return std::ranges::any_of(step.needed_by,
+                             [&](const Need& need) { return steps_[calls_[need.call].root].state == State::idle; });
 }
 
 }  // namespace workflows::core

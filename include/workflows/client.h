@@ -73,7 +73,10 @@ class Client {
   void close();
 
  private:
+  friend class ClientAccess;
   struct State;
+  explicit Client(std::unique_ptr<State> state);
+
   std::unique_ptr<State> state_;
 };
 
