@@ -1,0 +1,513 @@
+#include "storage/memory/memory_store.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+namespace workflows::storage::memory {
+namespace {
+
+struct Instance {
+  InstanceInfo info;
+  OwnerId owner = 0;
+  std::string params;
+  std::vector<Entry> history;
+};
+
+struct Event {
+  InstanceKey instance = 0;
+  std::string event_id;
+  InboxEvent event;
+};
+
+struct OwnerRow {
+  Owner owner;
+  TimePoint lease_until{};
+  const void* store = nullptr;  // the Store that opened it; null once that is gone
+};
+
+struct Data {
+  std::mutex mutex;
+  std::map<InstanceKey, Instance> instances;
+  std::map<std::pair<std::string, std::string>, InstanceKey> keys;  // (workflow, id): the newest generation
+  // Unfinished instances by (status, owner), as claims and takeovers ask for them.
+  std::map<std::pair<Status, OwnerId>, std::set<InstanceKey>> unfinished;
+  std::map<std::int64_t, Event> inbox;
+  std::unordered_map<InstanceKey, std::vector<std::int64_t>> inbox_of;
+  std::map<OwnerId, OwnerRow> owners;
+  InstanceKey last_key = 0;
+  OwnerId last_owner = 0;
+  std::uint64_t commits = 0;
+};
+
+TimePoint now() { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
+
+// Ends a transaction early; its changes are taken back.
+struct Failed {
+  Error error;
+};
+
+[[noreturn]] void refuse(std::string message) { throw Failed{{ErrorCode::store, std::move(message)}}; }
+
+[[noreturn]] void refuse_not_owned(InstanceKey instance) {
+  refuse(fmt::format("instance {} is not owned by the engine that wrote to it; nothing of its batch was written",
+                     instance));
+}
+
+Status final_status(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::instance_completed:
+      return Status::complete;
+    case EntryKind::instance_errored:
+      return Status::errored;
+    case EntryKind::instance_terminated:
+      return Status::terminated;
+    default:
+      refuse(fmt::format("{} is not a kind of entry that ends an instance", static_cast<int>(kind)));
+  }
+}
+
+class MemoryStore final : public Store {
+ public:
+  explicit MemoryStore(std::shared_ptr<Data> data) : data_(std::move(data)), pid_(getpid()) {
+    const std::lock_guard lock(data_->mutex);
+    seen_commits_ = data_->commits;
+  }
+  ~MemoryStore() override {
+    if (pid_ != getpid()) return;
+    const std::lock_guard lock(data_->mutex);
+    for (auto& [id, row] : data_->owners)
+      if (row.store == this) row.store = nullptr;
+  }
+
+  std::expected<std::vector<ItemResult>, Error> commit(const WriteBatch& batch) override;
+  std::expected<Owner, Error> open_owner(Millis lease) override;
+  std::expected<std::uint32_t, Error> replace_dead_owners() override;
+  std::expected<void, Error> close_owner(const Owner& owner) override;
+
+  std::expected<bool, Error> changed() override;
+  std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
+  std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
+  std::expected<Loaded, Error> load(InstanceKey key) override;
+  std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) override;
+  std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) override;
+  std::expected<InstanceStatus, Error> status(InstanceKey key) override;
+  std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
+  Counters counters() const override { return counters_; }
+
+ private:
+  std::expected<void, Error> write(const std::function<void()>& work);
+  std::expected<void, Error> read(const std::function<void()>& work);
+  std::optional<Error> unusable() const;
+  void on_undo(std::function<void()> undo) { undo_.push_back(std::move(undo)); }
+
+  ItemResult apply(const WriteBatch& batch, const Create& item);
+  ItemResult apply(const WriteBatch& batch, const AppendEntry& item);
+  ItemResult apply(const WriteBatch& batch, const SetStatus& item);
+  ItemResult apply(const WriteBatch& batch, const SendEvent& item);
+  ItemResult apply(const WriteBatch& batch, const Claim& item);
+  ItemResult apply(const WriteBatch& batch, const Release& item);
+  ItemResult apply(const WriteBatch& batch, const Renew& item);
+
+  void check_fence(const Owner& owner) const;
+  bool is_current(const Owner& owner) const;
+  static const Owner& owner_of(const WriteBatch& batch);
+  Instance& owned(const WriteBatch& batch, InstanceKey key);
+  const Instance& known(InstanceKey key) const;
+  void move(Instance& instance, Status status, OwnerId owner);
+  void take(InstanceKey instance, std::int64_t event);
+  void claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner, Claimed& claimed);
+  std::uint32_t replace_dead();
+  void give_back(OwnerId owner);
+
+  std::shared_ptr<Data> data_;
+  pid_t pid_;
+  std::uint64_t seen_commits_ = 0;
+  std::vector<std::function<void()>> undo_;
+  Counters counters_;
+};
+
+std::expected<void, Error> MemoryStore::write(const std::function<void()>& work) {
+  if (const auto error = unusable()) return std::unexpected(*error);
+  const std::lock_guard lock(data_->mutex);
+  try {
+    work();
+  } catch (const Failed& failure) {
+    for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
+    return std::unexpected(failure.error);
+  }
+  undo_.clear();
+  // `changed` tells of the commits of others.
+  if (seen_commits_ == data_->commits) ++seen_commits_;
+  ++data_->commits;
+  ++counters_.transactions;
+  return {};
+}
+
+std::expected<void, Error> MemoryStore::read(const std::function<void()>& work) {
+  if (const auto error = unusable()) return std::unexpected(*error);
+  const std::lock_guard lock(data_->mutex);
+  try {
+    work();
+  } catch (const Failed& failure) { return std::unexpected(failure.error); }
+  ++counters_.statements;
+  return {};
+}
+
+std::optional<Error> MemoryStore::unusable() const {
+  if (pid_ == getpid()) return std::nullopt;
+  return Error{ErrorCode::forked,
+               fmt::format("a database in memory was opened by process {} and is used by its child {}; "
+                           "open one of its own in the child",
+                           pid_, getpid())};
+}
+
+std::expected<std::vector<ItemResult>, Error> MemoryStore::commit(const WriteBatch& batch) {
+  std::vector<ItemResult> results;
+  const auto written = write([&] {
+    if (batch.owner) check_fence(*batch.owner);
+    for (const Item& item : batch.items) {
+      ++counters_.statements;
+      results.push_back(std::visit([&](const auto& typed) { return apply(batch, typed); }, item));
+    }
+  });
+  if (!written) return std::unexpected(written.error());
+  return results;
+}
+
+bool MemoryStore::is_current(const Owner& owner) const {
+  const auto row = data_->owners.find(owner.id);
+  return row != data_->owners.end() && row->second.owner.epoch == owner.epoch;
+}
+
+void MemoryStore::check_fence(const Owner& owner) const {
+  if (!is_current(owner))
+    refuse(
+        fmt::format("the ownership was lost: another engine replaced owner {}, because it did not renew its lease in "
+                    "time or it was closed. Nothing was written. Start a new engine to go on",
+                    owner.id));
+  if (data_->owners.at(owner.id).store != this)
+    refuse(fmt::format("owner {} was opened through another connection and writes through that one", owner.id));
+}
+
+const Owner& MemoryStore::owner_of(const WriteBatch& batch) {
+  if (!batch.owner) refuse("a batch without an owner can only create instances and send events");
+  return *batch.owner;
+}
+
+Instance& MemoryStore::owned(const WriteBatch& batch, InstanceKey key) {
+  const auto& owner = owner_of(batch);
+  const auto found = data_->instances.find(key);
+  if (found == data_->instances.end() || found->second.owner != owner.id) refuse_not_owned(key);
+  return found->second;
+}
+
+const Instance& MemoryStore::known(InstanceKey key) const {
+  const auto found = data_->instances.find(key);
+  if (found == data_->instances.end())
+    throw Failed{
+        {ErrorCode::instance_not_found, fmt::format("there is no instance with key {} in this database", key)}};
+  return found->second;
+}
+
+void MemoryStore::move(Instance& instance, Status status, OwnerId owner) {
+  const auto place = [this](Status s, OwnerId o) -> auto& { return data_->unfinished[{s, o}]; };
+  const auto key = instance.info.key;
+  const auto shift = [this, key, place](Status s, OwnerId o) {
+    auto& moved = data_->instances.at(key);
+    if (!is_finished(moved.info.status)) place(moved.info.status, moved.owner).erase(key);
+    if (!is_finished(s)) place(s, o).insert(key);
+    moved.info.status = s;
+    moved.owner = o;
+  };
+  on_undo([shift, from = instance.info.status, before = instance.owner] { shift(from, before); });
+  shift(status, owner);
+}
+
+ItemResult MemoryStore::apply(const WriteBatch& batch, const Create& item) {
+  const OwnerId owner = item.owned ? owner_of(batch).id : 0;
+  if (const auto existing = data_->keys.find({item.workflow, item.id}); existing != data_->keys.end()) {
+    const auto& instance = data_->instances.at(existing->second);
+    return Created{.key = existing->second, .existed = true, .same_params = instance.params == item.params};
+  }
+  const auto key = ++data_->last_key;
+  Instance instance{.info = {.key = key,
+                             .workflow = item.workflow,
+                             .id = item.id,
+                             .generation = 1,
+                             .status = item.owned ? Status::running : Status::queued,
+                             .created = item.created,
+                             .updated = item.created,
+                             .wake = std::nullopt,
+                             .version = item.version},
+                    .owner = owner,
+                    .params = item.params,
+                    .history = {}};
+  data_->unfinished[{instance.info.status, owner}].insert(key);
+  data_->instances.emplace(key, std::move(instance));
+  data_->keys[{item.workflow, item.id}] = key;
+  on_undo([this, key, name = std::pair(item.workflow, item.id)] {
+    const auto& made = data_->instances.at(key);
+    data_->unfinished[{made.info.status, made.owner}].erase(key);
+    data_->instances.erase(key);
+    data_->keys.erase(name);
+  });
+  return Created{.key = key};
+}
+
+ItemResult MemoryStore::apply(const WriteBatch& batch, const AppendEntry& item) {
+  auto& instance = owned(batch, item.instance);
+  if (item.entry.kind == EntryKind::wait_taken) take(item.instance, item.entry.event);
+  instance.history.push_back(item.entry);
+  on_undo([&instance] { instance.history.pop_back(); });
+  if (item.entry.kind >= EntryKind::instance_completed) {
+    on_undo([&instance, info = instance.info] { instance.info = info; });
+    move(instance, final_status(item.entry.kind), 0);
+    instance.info.updated = item.entry.at;
+    instance.info.wake.reset();
+  }
+  return Done{};
+}
+
+void MemoryStore::take(InstanceKey instance, std::int64_t event) {
+  const auto found = data_->inbox.find(event);
+  if (found == data_->inbox.end() || found->second.instance != instance || found->second.event.taken)
+    refuse(fmt::format("event {} of instance {} does not exist or was taken before; nothing was written", event,
+                       instance));
+  auto& row = found->second.event;
+  row.taken = true;
+  on_undo([&row] { row.taken = false; });
+}
+
+ItemResult MemoryStore::apply(const WriteBatch& batch, const SetStatus& item) {
+  if (is_finished(item.status))
+    refuse(fmt::format("status {} is set by the entry that ends the instance", static_cast<int>(item.status)));
+  auto& instance = owned(batch, item.instance);
+  on_undo([&instance, info = instance.info] { instance.info = info; });
+  move(instance, item.status, instance.owner);
+  instance.info.wake = item.wake;
+  instance.info.updated = item.at;
+  return Done{};
+}
+
+ItemResult MemoryStore::apply(const WriteBatch&, const SendEvent& item) {
+  const auto found = data_->keys.find({item.workflow, item.id});
+  if (found == data_->keys.end()) return Sent{.refused = ErrorCode::instance_not_found};
+  const auto key = found->second;
+  if (is_finished(data_->instances.at(key).info.status)) return Sent{.refused = ErrorCode::instance_finished};
+  auto& inbox = data_->inbox_of[key];
+  const auto is_same = [&](std::int64_t id) { return data_->inbox.at(id).event_id == item.event_id; };
+  if (!item.event_id.empty() && std::ranges::any_of(inbox, is_same))
+    return Sent{.refused = std::nullopt, .duplicate = true};
+  const std::int64_t id = data_->inbox.empty() ? 1 : data_->inbox.rbegin()->first + 1;
+  data_->inbox[id] = {.instance = key,
+                      .event_id = item.event_id,
+                      .event = {.id = id, .type = item.type, .payload = item.payload, .at = item.at, .taken = false}};
+  inbox.push_back(id);
+  on_undo([this, key, id] {
+    data_->inbox.erase(id);
+    data_->inbox_of[key].pop_back();
+  });
+  return Sent{};
+}
+
+ItemResult MemoryStore::apply(const WriteBatch& batch, const Claim& item) {
+  const auto owner = owner_of(batch).id;
+  Claimed claimed;
+  claim(Status::queued, Status::running, item.queued, item, owner, claimed);
+  claim(Status::waiting, Status::waiting, item.waiting, item, owner, claimed);
+  return claimed;
+}
+
+void MemoryStore::claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner,
+                        Claimed& claimed) {
+  std::vector<InstanceKey> found;
+  for (const auto key : data_->unfinished[{from, 0}]) {
+    if (found.size() >= limit) break;
+    if (std::ranges::count(item.workflows, data_->instances.at(key).info.workflow) > 0) found.push_back(key);
+  }
+  for (const auto key : found) {
+    auto& instance = data_->instances.at(key);
+    move(instance, to, owner);
+    claimed.instances.push_back(instance.info);
+  }
+}
+
+ItemResult MemoryStore::apply(const WriteBatch& batch, const Release& item) {
+  auto& instance = owned(batch, item.instance);
+  on_undo([&instance, wake = instance.info.wake] { instance.info.wake = wake; });
+  move(instance, Status::queued, 0);
+  instance.info.wake.reset();
+  return Done{};
+}
+
+ItemResult MemoryStore::apply(const WriteBatch& batch, const Renew& item) {
+  auto& row = data_->owners.at(owner_of(batch).id);
+  on_undo([&row, before = row.lease_until] { row.lease_until = before; });
+  row.lease_until = now() + item.lease;
+  return Done{};
+}
+
+std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
+  Owner opened;
+  const auto written = write([&] {
+    for (const auto& [id, row] : data_->owners)
+      if (row.store == this) refuse(fmt::format("this connection has an owner already: {}. Close it first", id));
+    replace_dead();
+    opened = {.id = ++data_->last_owner, .epoch = 1};
+    data_->owners[opened.id] = {.owner = opened, .lease_until = now() + lease, .store = this};
+  });
+  if (!written) return std::unexpected(written.error());
+  return opened;
+}
+
+std::expected<std::uint32_t, Error> MemoryStore::replace_dead_owners() {
+  std::uint32_t replaced = 0;
+  const auto written = write([&] { replaced = replace_dead(); });
+  if (!written) return std::unexpected(written.error());
+  return replaced;
+}
+
+std::uint32_t MemoryStore::replace_dead() {
+  std::vector<OwnerId> dead;
+  for (const auto& [id, row] : data_->owners)
+    if (row.store != this && (row.store == nullptr || row.lease_until <= now())) dead.push_back(id);
+  for (const auto id : dead) give_back(id);
+  return static_cast<std::uint32_t>(dead.size());
+}
+
+std::expected<void, Error> MemoryStore::close_owner(const Owner& owner) {
+  return write([&] {
+    if (is_current(owner)) give_back(owner.id);
+  });
+}
+
+void MemoryStore::give_back(OwnerId owner) {
+  std::vector<InstanceKey> held;
+  for (const auto& [place, keys] : data_->unfinished)
+    if (place.second == owner) held.insert(held.end(), keys.begin(), keys.end());
+  for (const auto key : held) {
+    auto& instance = data_->instances.at(key);
+    move(instance, instance.info.status == Status::running ? Status::queued : instance.info.status, 0);
+  }
+  data_->owners.erase(owner);
+}
+
+std::expected<bool, Error> MemoryStore::changed() {
+  if (const auto error = unusable()) return std::unexpected(*error);
+  const std::lock_guard lock(data_->mutex);
+  return std::exchange(seen_commits_, data_->commits) != data_->commits;
+}
+
+std::expected<Store::Arrivals, Error> MemoryStore::arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) {
+  Arrivals arrived{.events = {}, .last = after};
+  const auto done = read([&] {
+    for (auto row = data_->inbox.upper_bound(after); row != data_->inbox.end() && arrived.events.size() < limit;
+         ++row) {
+      arrived.last = row->first;
+      if (data_->instances.at(row->second.instance).owner == owner)
+        arrived.events.push_back({.instance = row->second.instance, .event = row->second.event});
+    }
+  });
+  if (!done) return std::unexpected(done.error());
+  return arrived;
+}
+
+std::expected<std::vector<InstanceKey>, Error> MemoryStore::with_untaken_events(OwnerId owner) {
+  std::set<InstanceKey> keys;
+  const auto done = read([&] {
+    for (const auto& [id, row] : data_->inbox) {
+      const auto& instance = data_->instances.at(row.instance);
+      if (!row.event.taken && instance.owner == owner && !is_finished(instance.info.status)) keys.insert(row.instance);
+    }
+  });
+  if (!done) return std::unexpected(done.error());
+  return std::vector<InstanceKey>(keys.begin(), keys.end());
+}
+
+std::expected<Loaded, Error> MemoryStore::load(InstanceKey key) {
+  Loaded loaded;
+  const auto done = read([&] {
+    const auto& instance = known(key);
+    loaded = {.info = instance.info,
+              .owner = instance.owner,
+              .params = instance.params,
+              .history = instance.history,
+              .inbox = {}};
+    for (const auto id : data_->inbox_of[key]) loaded.inbox.push_back(data_->inbox.at(id).event);
+  });
+  if (!done) return std::unexpected(done.error());
+  return loaded;
+}
+
+std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(const std::string& workflow,
+                                                                    const std::string& id) {
+  std::optional<InstanceInfo> info;
+  const auto done = read([&] {
+    const auto found = data_->keys.find({workflow, id});
+    if (found != data_->keys.end()) info = data_->instances.at(found->second).info;
+  });
+  if (!done) return std::unexpected(done.error());
+  return info;
+}
+
+std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(InstanceKey key) {
+  std::optional<InstanceInfo> info;
+  const auto done = read([&] {
+    const auto found = data_->instances.find(key);
+    if (found != data_->instances.end()) info = found->second.info;
+  });
+  if (!done) return std::unexpected(done.error());
+  return info;
+}
+
+std::expected<InstanceStatus, Error> MemoryStore::status(InstanceKey key) {
+  InstanceStatus status;
+  const auto done = read([&] {
+    const auto& instance = known(key);
+    status.status = instance.info.status;
+    if (!is_finished(status.status)) return;
+    const auto& last = instance.history.back();
+    if (last.kind == EntryKind::instance_completed) status.output = last.value;
+    if (last.kind == EntryKind::instance_errored) status.failure = Failure::from_json(last.value);
+  });
+  if (!done) return std::unexpected(done.error());
+  return status;
+}
+
+std::expected<std::vector<InstanceInfo>, Error> MemoryStore::list(const ListQuery& query) {
+  std::vector<InstanceInfo> infos;
+  const auto matches = [&](const InstanceInfo& info) {
+    return (!query.workflow || info.workflow == *query.workflow) && (!query.status || info.status == *query.status) &&
+           (!query.created_after || info.created > *query.created_after) && info.id.starts_with(query.id_prefix);
+  };
+  const auto done = read([&] {
+    auto row = data_->instances.upper_bound(query.after);
+    for (; row != data_->instances.end() && infos.size() < query.limit; ++row)
+      if (matches(row->second.info)) infos.push_back(row->second.info);
+  });
+  if (!done) return std::unexpected(done.error());
+  return infos;
+}
+
+class MemoryDatabase final : public Database {
+ public:
+  std::expected<std::unique_ptr<Store>, Error> connect() override { return std::make_unique<MemoryStore>(data_); }
+
+ private:
+  std::shared_ptr<Data> data_ = std::make_shared<Data>();
+};
+
+}  // namespace
+
+std::shared_ptr<Database> open_memory() { return std::make_shared<MemoryDatabase>(); }
+
+}  // namespace workflows::storage::memory

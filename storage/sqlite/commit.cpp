@@ -1,0 +1,263 @@
+// The write path: one transaction for a batch.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ranges>
+
+#include "storage/sqlite/sql.h"
+#include "storage/sqlite/sqlite_store.h"
+
+namespace workflows::storage::sqlite {
+namespace {
+
+// Heads are stored after this many entries, plus ten for every instance in memory: a tenth of an update for an entry.
+constexpr std::uint64_t kSettleEntries = 10'000;
+constexpr std::uint64_t kSettleEntriesPerInstance = 10;
+
+Failed refused(std::string message) { return {{ErrorCode::store, std::move(message)}}; }
+
+Failed not_owned(InstanceKey instance) {
+  return refused(fmt::format(
+      "instance {} is not owned by the engine that wrote to it; nothing of its batch was written", instance));
+}
+
+Status final_status(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::instance_completed:
+      return Status::complete;
+    case EntryKind::instance_errored:
+      return Status::errored;
+    case EntryKind::instance_terminated:
+      return Status::terminated;
+    default:
+      throw refused(fmt::format("{} is not a kind of entry that ends an instance", static_cast<int>(kind)));
+  }
+}
+
+constexpr bool is_terminal(EntryKind kind) { return kind >= EntryKind::instance_completed; }
+
+const Owner& owner_of(const WriteBatch& batch) {
+  if (!batch.owner) throw refused("a batch without an owner can only create instances and send events");
+  return *batch.owner;
+}
+
+}  // namespace
+
+std::expected<std::vector<ItemResult>, Error> SqliteStore::commit(const WriteBatch& batch) {
+  std::vector<ItemResult> results;
+  const auto written = write([&] {
+    if (batch.owner) check_fence(*batch.owner);
+    results.reserve(batch.items.size());
+    for (const Item& item : batch.items)
+      results.push_back(std::visit([&](const auto& typed) { return apply(batch, typed); }, item));
+    settle_heads_if_due();
+  });
+  if (!written) return std::unexpected(written.error());
+  return results;
+}
+
+std::expected<void, Error> SqliteStore::write(const std::function<void()>& work) {
+  if (const auto error = unusable()) return std::unexpected(*error);
+  if (poisoned_) return std::unexpected(*poisoned_);
+  if (!locks_)
+    return std::unexpected(Error{
+        ErrorCode::store, fmt::format("'{}' was opened for reading only; open it for writing", connection_->path())});
+  try {
+    const WriteLock lock(*locks_, busy_timeout_);
+    transaction(work);
+    checkpoint_if_due();
+    return {};
+  } catch (const Failed& failure) {
+    if (failure.disk) poison(failure.error);
+    return std::unexpected(failure.error);
+  }
+}
+
+void SqliteStore::transaction(const std::function<void()>& work) {
+  const auto last_seq = last_seq_;
+  const auto unsettled_entries = unsettled_entries_;
+  try {
+    connection_->control("BEGIN IMMEDIATE", "starting a transaction");
+    work();
+    connection_->control("COMMIT", "committing");
+  } catch (...) {
+    roll_back();
+    last_seq_ = last_seq;
+    unsettled_entries_ = unsettled_entries;
+    throw;
+  }
+  heads_.keep();
+  ++transactions_;
+}
+
+void SqliteStore::roll_back() {
+  // After some errors SQLite has rolled back by itself. If this fails too, the transaction ends with the connection.
+  if (connection_->in_transaction()) sqlite3_exec(connection_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  heads_.undo();
+  names_.forget();
+}
+
+void SqliteStore::poison(const Error& error) {
+  poisoned_ = error;
+  connection_->leave_file_alone_on_close();
+}
+
+// The one place that checkpoints; the caller holds the write lock, so no other writer commits meanwhile. That keeps
+// clear of the WAL-reset race of SQLite before 3.51.3.
+void SqliteStore::checkpoint_if_due() {
+  const int pages = connection_->wal_pages;
+  if (pages < last_wal_pages_) checkpoint_at_pages_ = kCheckpointPages;  // the WAL has begun anew
+  last_wal_pages_ = pages;
+  if (pages < checkpoint_at_pages_) return;
+  checkpoint_at_pages_ = pages + kCheckpointPages;
+  const int code =
+      sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return;
+  // The transaction itself is safe in the WAL and is acknowledged; but no further one is accepted.
+  poison(
+      failed(code, sqlite3_errmsg(connection_->handle()), connection_->path(), "moving the WAL into the file").error);
+}
+
+void SqliteStore::settle_heads_if_due() {
+  if (unsettled_entries_ < kSettleEntries + kSettleEntriesPerInstance * heads_.size()) return;
+  for (const auto& [instance, head] : heads_) {
+    if (head.newest == head.stored) continue;
+    Query(*connection_, sql::kStoreHead, instance, head.newest).run();
+    heads_.set(instance, {.newest = head.newest, .stored = head.newest});
+  }
+  Query(*connection_, sql::kMoveScan, owner_.id, last_seq_).run();
+  unsettled_entries_ = 0;
+}
+
+void SqliteStore::check_fence(const Owner& owner) {
+  if (!is_current(owner))
+    throw refused(fmt::format(
+        "the ownership was lost: another engine replaced owner {}, because its process did not renew its lease in time "
+        "or it was closed. Nothing was written. Start a new engine to go on",
+        owner.id));
+  if (owner.id != owner_.id || owner.epoch != owner_.epoch)
+    throw refused(fmt::format("owner {} was opened through another connection and writes through that one", owner.id));
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) {
+  const OwnerId owner = item.owned ? owner_of(batch).id : 0;
+  const auto workflow = names_.find_or_add(item.workflow);
+  const StoredValue params(*connection_, item.params);
+  const auto status = item.owned ? Status::running : Status::queued;
+  Query(*connection_, sql::kCreate, workflow, item.id, static_cast<int>(status), owner, item.owned, item.created,
+        Maybe{item.version}, params)
+      .run();
+  if (connection_->changed_rows() == 1) {
+    const InstanceKey key = connection_->last_id();
+    if (item.owned) heads_.set(key, {});
+    return Created{.key = key};
+  }
+  params.take_back(*connection_);
+  Query existing(*connection_, sql::kParamsById, workflow, item.id);
+  existing.next();
+  return Created{
+      .key = existing.integer(0), .existed = true, .same_params = read_value(*connection_, existing, 1) == item.params};
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) {
+  owner_of(batch);
+  const Head head = head_for_writing(item.instance);
+  append_entry(*connection_, item.instance, head.newest, item.entry);
+  last_seq_ = connection_->last_id();
+  ++unsettled_entries_;
+  if (item.entry.kind == EntryKind::wait_taken) {
+    Query(*connection_, sql::kTakeEvent, item.entry.event, item.instance).run();
+    if (connection_->changed_rows() != 1)
+      throw refused(fmt::format("event {} of instance {} does not exist or was taken before; nothing was written",
+                                item.entry.event, item.instance));
+  }
+  if (is_terminal(item.entry.kind)) {
+    const auto status = final_status(item.entry.kind);
+    Query(*connection_, sql::kFinish, item.instance, static_cast<int>(status), item.entry.at, last_seq_).run();
+    heads_.erase(item.instance);
+  } else {
+    heads_.set(item.instance, {.newest = last_seq_, .stored = head.stored});
+  }
+  return Done{};
+}
+
+// An instance that is not in memory yet was claimed, or has hibernated: its stored head is its newest entry, and is
+// marked as no longer so from now on.
+Head SqliteStore::head_for_writing(InstanceKey instance) {
+  if (const Head* known = heads_.find(instance)) return *known;
+  Query row(*connection_, sql::kHead, instance);
+  if (!row.next() || row.integer(0) != owner_.id) throw not_owned(instance);
+  const Head head{.newest = row.integer(1), .stored = row.integer(1)};
+  Query(*connection_, sql::kUnsettle, instance).run();
+  heads_.set(instance, head);
+  return head;
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const SetStatus& item) {
+  if (is_finished(item.status))
+    throw refused(fmt::format("status {} is set by the entry that ends the instance", static_cast<int>(item.status)));
+  const Head* head = heads_.find(item.instance);
+  const auto newest = head ? head->newest : 0;
+  Query(*connection_, sql::kSetStatus, item.instance, owner_of(batch).id, static_cast<int>(item.status), item.wake,
+        item.at, newest, !item.unload)
+      .run();
+  if (connection_->changed_rows() != 1) throw not_owned(item.instance);
+  if (item.unload)
+    heads_.erase(item.instance);
+  else if (head)
+    heads_.set(item.instance, {.newest = newest, .stored = newest});
+  return Done{};
+}
+
+ItemResult SqliteStore::apply(const WriteBatch&, const SendEvent& item) {
+  Query instance(*connection_, sql::kStatusById, names_.find(item.workflow), item.id);
+  if (!instance.next()) return Sent{.refused = ErrorCode::instance_not_found};
+  if (is_finished(instance.integer<Status>(1))) return Sent{.refused = ErrorCode::instance_finished};
+  const StoredValue payload(*connection_, item.payload);
+  Query(*connection_, sql::kAddEvent, instance.integer(0), item.type, Maybe{item.event_id}, item.at, payload).run();
+  const bool duplicate = connection_->changed_rows() == 0;
+  if (duplicate) payload.take_back(*connection_);
+  return Sent{.refused = std::nullopt, .duplicate = duplicate};
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const Claim& item) {
+  owner_of(batch);
+  Claimed claimed;
+  claim(Status::queued, Status::running, item.queued, item, claimed.instances);
+  claim(Status::waiting, Status::waiting, item.waiting, item, claimed.instances);
+  return claimed;
+}
+
+void SqliteStore::claim(Status from, Status to, std::uint32_t limit, const Claim& item,
+                        std::vector<InstanceInfo>& claimed) {
+  if (limit == 0) return;
+  const std::set<std::string> workflows(item.workflows.begin(), item.workflows.end());
+  std::vector<InstanceInfo> found;
+  for (const auto& workflow : workflows) {
+    Query row(*connection_, sql::kClaimable, static_cast<int>(from), names_.find(workflow), limit);
+    while (row.next()) found.push_back(read_info(row, names_));
+  }
+  std::ranges::sort(found, {}, &InstanceInfo::key);
+  if (found.size() > limit) found.resize(limit);
+  for (auto& info : found) {
+    Query(*connection_, sql::kClaim, info.key, owner_.id, static_cast<int>(to)).run();
+    info.status = to;
+    claimed.push_back(std::move(info));
+  }
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const Release& item) {
+  const Head* head = heads_.find(item.instance);
+  Query(*connection_, sql::kRelease, item.instance, owner_of(batch).id, head ? head->newest : 0).run();
+  if (connection_->changed_rows() != 1) throw not_owned(item.instance);
+  heads_.erase(item.instance);
+  return Done{};
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const Renew& item) {
+  Query(*connection_, sql::kRenew, owner_of(batch).id, item.lease.count()).run();
+  return Done{};
+}
+
+}  // namespace workflows::storage::sqlite

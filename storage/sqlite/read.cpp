@@ -1,0 +1,162 @@
+// The read path.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "storage/sqlite/sql.h"
+#include "storage/sqlite/sqlite_store.h"
+
+namespace workflows::storage::sqlite {
+namespace {
+
+Failed unknown_instance(InstanceKey key) {
+  return {{ErrorCode::instance_not_found, fmt::format("there is no instance with key {} in this database", key)}};
+}
+
+}  // namespace
+
+std::expected<void, Error> SqliteStore::read(const std::function<void()>& work) {
+  if (const auto error = unusable()) return std::unexpected(*error);
+  try {
+    const Snapshot snapshot(*connection_);
+    work();
+    return {};
+  } catch (const Failed& failure) { return std::unexpected(failure.error); }
+}
+
+std::expected<bool, Error> SqliteStore::changed() {
+  if (const auto error = unusable()) return std::unexpected(*error);
+  try {
+    const auto version = connection_->integer(sql::kDataVersion);
+    return std::exchange(data_version_, version) != version;
+  } catch (const Failed& failure) { return std::unexpected(failure.error); }
+}
+
+std::expected<Store::Arrivals, Error> SqliteStore::arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) {
+  Arrivals arrived{.events = {}, .last = after};
+  const auto done = read([&] {
+    Query row(*connection_, sql::kArrivals, after);
+    while (arrived.events.size() < limit && row.next()) {
+      arrived.last = row.integer(0);
+      if (row.integer(6) != owner) continue;
+      arrived.events.push_back({.instance = row.integer(1), .event = read_event(*connection_, row)});
+    }
+  });
+  if (!done) return std::unexpected(done.error());
+  return arrived;
+}
+
+std::expected<std::vector<InstanceKey>, Error> SqliteStore::with_untaken_events(OwnerId owner) {
+  std::vector<InstanceKey> keys;
+  const auto done = read([&] {
+    for (const auto status : {Status::queued, Status::running, Status::waiting, Status::waiting_for_pause,
+                              Status::paused, Status::rolling_back}) {
+      Query row(*connection_, sql::kWithUntaken, static_cast<int>(status), owner);
+      while (row.next()) keys.push_back(row.integer(0));
+    }
+  });
+  if (!done) return std::unexpected(done.error());
+  std::ranges::sort(keys);
+  return keys;
+}
+
+std::expected<Loaded, Error> SqliteStore::load(InstanceKey key) {
+  Loaded loaded;
+  const auto done = read([&] { loaded = read_loaded(key); });
+  if (!done) return std::unexpected(done.error());
+  return loaded;
+}
+
+Loaded SqliteStore::read_loaded(InstanceKey key) {
+  Loaded loaded;
+  Query row(*connection_, sql::kWhole, key);
+  if (!row.next()) throw unknown_instance(key);
+  loaded.info = read_info(row, names_);
+  loaded.owner = row.integer(9);
+  loaded.params = read_value(*connection_, row, 12);
+  const bool unsettled = row.integer(11) != 0;
+  const auto head = unsettled ? newest_entry(key, loaded.owner, row.integer(10)) : row.integer(10);
+  loaded.history = read_history(*connection_, key, head);
+  Query event(*connection_, sql::kInbox, key);
+  while (event.next()) loaded.inbox.push_back(read_event(*connection_, event));
+  return loaded;
+}
+
+// The owner itself knows; anybody else looks through what was appended since the owner last stored its heads.
+std::int64_t SqliteStore::newest_entry(InstanceKey instance, OwnerId owner, std::int64_t head) {
+  if (owner == owner_.id) {
+    if (const Head* known = heads_.find(instance)) return known->newest;
+  }
+  std::int64_t scan_from = 0;
+  if (Query row(*connection_, sql::kScanFrom, owner); row.next()) scan_from = row.integer(0);
+  Query newest(*connection_, sql::kNewestInTail, std::max(scan_from, head), instance);
+  newest.next();
+  return newest.is_null(0) ? head : newest.integer(0);
+}
+
+std::expected<std::optional<InstanceInfo>, Error> SqliteStore::find(const std::string& workflow,
+                                                                    const std::string& id) {
+  std::optional<InstanceInfo> info;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kInfoById, names_.find(workflow), id);
+    if (row.next()) info = read_info(row, names_);
+  });
+  if (!done) return std::unexpected(done.error());
+  return info;
+}
+
+std::expected<std::optional<InstanceInfo>, Error> SqliteStore::find(InstanceKey key) {
+  std::optional<InstanceInfo> info;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kInfo, key);
+    if (row.next()) info = read_info(row, names_);
+  });
+  if (!done) return std::unexpected(done.error());
+  return info;
+}
+
+std::expected<InstanceStatus, Error> SqliteStore::status(InstanceKey key) {
+  InstanceStatus status;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kOutcome, key);
+    if (!row.next()) throw unknown_instance(key);
+    status.status = row.integer<Status>(0);
+    if (!is_finished(status.status)) return;
+    Query entry(*connection_, sql::kEntry, row.integer(1));
+    if (!entry.next()) return;
+    auto last = read_entry(*connection_, entry);
+    if (last.kind == EntryKind::instance_completed) status.output = std::move(last.value);
+    if (last.kind == EntryKind::instance_errored) status.failure = Failure::from_json(last.value);
+  });
+  if (!done) return std::unexpected(done.error());
+  return status;
+}
+
+std::expected<std::vector<InstanceInfo>, Error> SqliteStore::list(const ListQuery& query) {
+  std::vector<InstanceInfo> infos;
+  const auto done = read([&] {
+    const auto workflow = query.workflow ? names_.find(*query.workflow) : 0;
+    const auto status = static_cast<int>(query.status.value_or(Status::queued));
+    Query row(*connection_, list_sql(query), query.after, workflow, status, query.created_after, query.id_prefix,
+              query.limit);
+    while (row.next()) infos.push_back(read_info(row, names_));
+  });
+  if (!done) return std::unexpected(done.error());
+  return infos;
+}
+
+// Only the conditions that are asked for, so that each choice of them can use the index that suits it.
+const char* SqliteStore::list_sql(const ListQuery& query) {
+  std::string sql = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE key > ?1";
+  if (query.workflow) sql += " AND workflow = ?2";
+  if (query.status) sql += is_finished(*query.status) ? " AND status = ?3" : " AND status = ?3 AND status < 16";
+  if (query.created_after) sql += " AND created > ?4";
+  // Ids are ASCII: everything that begins with the prefix lies below the prefix and the last character there is.
+  if (!query.id_prefix.empty()) sql += " AND id >= ?5 AND id < ?5 || char(0x10FFFF)";
+  sql += " ORDER BY key LIMIT ?6";
+  return list_sql_.insert(std::move(sql)).first->c_str();
+}
+
+}  // namespace workflows::storage::sqlite

@@ -1,0 +1,68 @@
+#pragma once
+// How the values of the engine lie in rows, and back.
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <workflows/instance_info.h>
+#include <workflows/journal.h>
+
+#include "storage/sqlite/connection.h"
+
+namespace workflows::storage::sqlite {
+
+// Longer values get a row of their own, so that the hot tables stay small.
+inline constexpr std::size_t kInlineBytes = 4096;
+
+// A value on its way into a column: absent, in place, or the id of its blob.
+class StoredValue {
+ public:
+  // Writes the blob if one is needed. The text must outlive this.
+  StoredValue(Connection& connection, std::string_view text);
+  void bind_to(auto bind) const {
+    if (blob_ != 0)
+      bind(blob_);
+    else
+      bind(Maybe{text_});
+  }
+  // The column was not written after all.
+  void take_back(Connection& connection) const;
+
+ private:
+  std::string_view text_;
+  std::int64_t blob_ = 0;
+};
+std::string read_value(Connection& connection, const Query& row, int column);
+
+// Workflows' names are kept once. Remembers what it has seen.
+class WorkflowNames {
+ public:
+  explicit WorkflowNames(Connection& connection) : connection_(connection) {}
+
+  // 0: no instance of this workflow was ever created.
+  std::int64_t find(const std::string& name);
+  std::int64_t find_or_add(const std::string& name);
+  const std::string& name(std::int64_t id);
+  // After a rollback: what was added is gone.
+  void forget();
+
+ private:
+  Connection& connection_;
+  std::unordered_map<std::string, std::int64_t> ids_;
+  std::unordered_map<std::int64_t, std::string> names_;
+};
+
+void append_entry(Connection& connection, InstanceKey instance, std::int64_t prev, const Entry& entry);
+
+// Rows of the columns that sql.h lists for them.
+InstanceInfo read_info(const Query& row, WorkflowNames& names);
+Entry read_entry(Connection& connection, const Query& row);
+InboxEvent read_event(Connection& connection, const Query& row);
+
+// The instance's entries from `head` back to its first, in commit order. Throws Failed (store_corrupt) on a broken
+// chain.
+std::vector<Entry> read_history(Connection& connection, InstanceKey instance, std::int64_t head);
+
+}  // namespace workflows::storage::sqlite

@@ -1,0 +1,102 @@
+#pragma once
+// Every statement that runs on the way of a step, a claim, an event or a load. Tests assert their query plans.
+
+namespace workflows::storage::sqlite::sql {
+
+// The database's clock: leases are compared by it alone, whatever the clocks of the engines say.
+#define WORKFLOWS_SQL_NOW "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+// In the order that `read_info` expects.
+#define WORKFLOWS_SQL_INFO "key, workflow, id, generation, status, created, updated, wake, version"
+// In the order that `read_entry` expects.
+#define WORKFLOWS_SQL_ENTRY                                                                                     \
+  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, deadline, event, " \
+  "event_type, detail, value"
+
+// ---- workflows
+inline constexpr char kWorkflowId[] = "SELECT id FROM workflows WHERE name = ?1";
+inline constexpr char kWorkflowName[] = "SELECT name FROM workflows WHERE id = ?1";
+inline constexpr char kAddWorkflow[] = "INSERT INTO workflows(name) VALUES(?1)";
+
+// ---- values too large for their row
+inline constexpr char kAddBlob[] = "INSERT INTO blobs(data) VALUES(?1)";
+inline constexpr char kBlob[] = "SELECT data FROM blobs WHERE id = ?1";
+
+inline constexpr char kRemoveBlob[] = "DELETE FROM blobs WHERE id = ?1";
+
+// ---- instances
+// Also refuses when a later generation exists and the first one was deleted: that is why it is not left to the index.
+inline constexpr char kCreate[] =
+    "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
+    "params) "
+    "SELECT ?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8 "
+    "WHERE NOT EXISTS (SELECT 1 FROM instances WHERE workflow = ?1 AND id = ?2)";
+inline constexpr char kParamsById[] =
+    "SELECT key, params FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
+inline constexpr char kStatusById[] =
+    "SELECT key, status FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
+inline constexpr char kInfoById[] =
+    "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
+inline constexpr char kInfo[] = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE key = ?1";
+inline constexpr char kWhole[] =
+    "SELECT " WORKFLOWS_SQL_INFO ", owner, head, unsettled, params FROM instances WHERE key = ?1";
+inline constexpr char kOutcome[] = "SELECT status, head FROM instances WHERE key = ?1";
+inline constexpr char kHead[] = "SELECT owner, head FROM instances WHERE key = ?1";
+inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1";
+inline constexpr char kStoreHead[] = "UPDATE instances SET head = ?2 WHERE key = ?1";
+inline constexpr char kSetStatus[] =
+    "UPDATE instances SET status = ?3, wake = ?4, updated = ?5, head = max(head, ?6), unsettled = unsettled AND ?7 "
+    "WHERE key = ?1 AND owner = ?2";
+inline constexpr char kFinish[] =
+    "UPDATE instances SET status = ?2, wake = NULL, updated = ?3, head = ?4, unsettled = 0, owner = 0 WHERE key = ?1";
+inline constexpr char kRelease[] =
+    "UPDATE instances SET status = 0, owner = 0, wake = NULL, head = max(head, ?3), unsettled = 0 "
+    "WHERE key = ?1 AND owner = ?2";
+// `status < 16` is said to SQLite once more, so that it may use the index of unfinished instances.
+inline constexpr char kClaimable[] =
+    "SELECT " WORKFLOWS_SQL_INFO
+    " FROM instances WHERE status = ?1 AND owner = 0 AND workflow = ?2 AND status < 16 "
+    "ORDER BY key LIMIT ?3";
+inline constexpr char kClaim[] = "UPDATE instances SET owner = ?2, status = ?3 WHERE key = ?1";
+
+// ---- journal
+inline constexpr char kAppend[] =
+    "INSERT INTO journal(" WORKFLOWS_SQL_ENTRY
+    ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+inline constexpr char kEntry[] = "SELECT " WORKFLOWS_SQL_ENTRY " FROM journal WHERE seq = ?1";
+inline constexpr char kTail[] = "SELECT seq, instance FROM journal WHERE seq > ?1";
+inline constexpr char kNewestInTail[] = "SELECT max(seq) FROM journal WHERE seq > ?1 AND instance = ?2";
+
+// ---- inbox
+inline constexpr char kAddEvent[] =
+    "INSERT INTO inbox(instance, type, event_id, at, taken, payload) VALUES(?1, ?2, ?3, ?4, 0, ?5) "
+    "ON CONFLICT DO NOTHING";
+inline constexpr char kTakeEvent[] = "UPDATE inbox SET taken = 1 WHERE id = ?1 AND instance = ?2 AND taken = 0";
+inline constexpr char kInbox[] =
+    "SELECT id, instance, type, at, taken, payload FROM inbox WHERE instance = ?1 ORDER BY id";
+inline constexpr char kArrivals[] =
+    "SELECT inbox.id, instance, type, at, taken, payload, owner "
+    "FROM inbox CROSS JOIN instances ON instances.key = inbox.instance WHERE inbox.id > ?1 ORDER BY inbox.id";
+inline constexpr char kWithUntaken[] =
+    "SELECT key FROM instances WHERE status = ?1 AND owner = ?2 AND status < 16 "
+    "AND EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key AND taken = 0)";
+
+// ---- owners
+inline constexpr char kFence[] = "SELECT 1 FROM owners WHERE id = ?1 AND epoch = ?2";
+// The epoch is the time of opening: ids alone may come again in a database that was restored from a copy.
+inline constexpr char kOpenOwner[] =
+    "INSERT INTO owners(epoch, lease_until, pid, scan_from) "
+    "VALUES(" WORKFLOWS_SQL_NOW ", " WORKFLOWS_SQL_NOW
+    " + ?1, ?2, (SELECT coalesce(max(seq), 0) FROM journal)) "
+    "RETURNING id, epoch";
+inline constexpr char kRenew[] = "UPDATE owners SET lease_until = " WORKFLOWS_SQL_NOW " + ?2 WHERE id = ?1";
+inline constexpr char kOwners[] = "SELECT id, scan_from, lease_until <= " WORKFLOWS_SQL_NOW " FROM owners";
+inline constexpr char kScanFrom[] = "SELECT scan_from FROM owners WHERE id = ?1";
+inline constexpr char kMoveScan[] = "UPDATE owners SET scan_from = ?2 WHERE id = ?1";
+inline constexpr char kRemoveOwner[] = "DELETE FROM owners WHERE id = ?1";
+inline constexpr char kSettle[] = "UPDATE instances SET head = ?3 WHERE key = ?1 AND owner = ?2 AND head < ?3";
+inline constexpr char kTakeAway[] =
+    "UPDATE instances SET owner = 0, unsettled = 0, status = ?3 WHERE status = ?1 AND owner = ?2 AND status < 16";
+
+inline constexpr char kDataVersion[] = "PRAGMA data_version";
+
+}  // namespace workflows::storage::sqlite::sql

@@ -1,0 +1,107 @@
+#pragma once
+// The Store on one connection to an SQLite file. What lies where and why: FORMAT.md.
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "storage/sqlite/connection.h"
+#include "storage/sqlite/heads.h"
+#include "storage/sqlite/lock_file.h"
+#include "storage/sqlite/rows.h"
+#include "storage/store.h"
+
+namespace workflows::storage::sqlite {
+
+// How long a writer waits for its turn.
+inline constexpr Millis kBusyTimeout{5000};
+// The WAL is moved into the file when it holds so many pages.
+inline constexpr int kCheckpointPages = 2000;
+
+class SqliteStore final : public Store {
+ public:
+  // `locks` is absent when the connection only reads.
+  SqliteStore(std::unique_ptr<Connection> connection, std::unique_ptr<LockFile> locks, Millis busy_timeout);
+  ~SqliteStore() override;
+
+  std::expected<std::vector<ItemResult>, Error> commit(const WriteBatch& batch) override;
+
+  std::expected<Owner, Error> open_owner(Millis lease) override;
+  std::expected<std::uint32_t, Error> replace_dead_owners() override;
+  std::expected<void, Error> close_owner(const Owner& owner) override;
+
+  std::expected<bool, Error> changed() override;
+  std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
+  std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
+  std::expected<Loaded, Error> load(InstanceKey key) override;
+  std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) override;
+  std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) override;
+  std::expected<InstanceStatus, Error> status(InstanceKey key) override;
+  std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
+
+  Counters counters() const override;
+
+ private:
+  // ---- write path (commit.cpp)
+  // Does `work` in one transaction under the write lock: all of it or, when it throws Failed, nothing.
+  std::expected<void, Error> write(const std::function<void()>& work);
+  void transaction(const std::function<void()>& work);
+  void roll_back();
+  void poison(const Error& error);
+  void checkpoint_if_due();
+  void settle_heads_if_due();
+
+  void check_fence(const Owner& owner);
+  ItemResult apply(const WriteBatch& batch, const Create& item);
+  ItemResult apply(const WriteBatch& batch, const AppendEntry& item);
+  ItemResult apply(const WriteBatch& batch, const SetStatus& item);
+  ItemResult apply(const WriteBatch& batch, const SendEvent& item);
+  ItemResult apply(const WriteBatch& batch, const Claim& item);
+  ItemResult apply(const WriteBatch& batch, const Release& item);
+  ItemResult apply(const WriteBatch& batch, const Renew& item);
+  void claim(Status from, Status to, std::uint32_t limit, const Claim& item, std::vector<InstanceInfo>& claimed);
+  Head head_for_writing(InstanceKey instance);
+
+  // ---- owners (owners.cpp)
+  struct DeadOwner {
+    OwnerId id = 0;
+    std::int64_t scan_from = 0;
+  };
+  std::vector<DeadOwner> dead_owners();
+  std::uint32_t replace_dead();
+  bool is_current(const Owner& owner);
+  void give_back(OwnerId owner, std::int64_t scan_from);
+  void settle(OwnerId owner, std::int64_t scan_from);
+
+  // ---- read path (read.cpp)
+  // Does `work` as of one moment of the database.
+  std::expected<void, Error> read(const std::function<void()>& work);
+  Loaded read_loaded(InstanceKey key);
+  std::int64_t newest_entry(InstanceKey instance, OwnerId owner, std::int64_t head);
+  const char* list_sql(const ListQuery& query);
+
+  std::optional<Error> unusable() const;
+
+  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<LockFile> locks_;
+  Millis busy_timeout_;
+  pid_t pid_;
+  WorkflowNames names_;
+
+  Owner owner_;  // opened by this Store; id 0: none
+  Heads heads_;  // of instances of `owner_`
+  std::int64_t last_seq_ = 0;
+  std::uint64_t unsettled_entries_ = 0;
+
+  std::optional<Error> poisoned_;  // the first failed write (S44)
+  std::uint64_t transactions_ = 0;
+  std::int64_t data_version_ = 0;
+  int last_wal_pages_ = 0;
+  int checkpoint_at_pages_;
+  std::set<std::string> list_sql_;  // statements are known by their address
+};
+
+}  // namespace workflows::storage::sqlite
