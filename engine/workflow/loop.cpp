@@ -1,0 +1,253 @@
+#include "engine/workflow/loop.h"
+
+#include <chrono>
+#include <future>
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <boost/asio/steady_timer.hpp>
+
+namespace workflows::detail {
+namespace {
+
+constexpr auto kDelayFunctionTime = std::chrono::seconds(5);
+constexpr const char* kLogger = "workflows";
+
+std::shared_ptr<spdlog::logger> logger() {
+  if (auto known = spdlog::get(kLogger)) return known;
+  try {
+    return spdlog::stderr_color_mt(kLogger);
+  } catch (const spdlog::spdlog_ex&) {  // another engine was faster
+    return spdlog::get(kLogger);
+  }
+}
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+template <class T>
+T value_of(Calls::Result result) {
+  if (auto* error = std::get_if<Error>(&result)) throw_error(std::move(*error));
+  if constexpr (!std::is_void_v<T>) return std::get<T>(std::move(result));
+}
+
+}  // namespace
+
+Loop::Loop(HostOptions options, Functions functions, std::uint32_t pool_size)
+    : log_(logger()),
+      functions_(std::move(functions)),
+      host_(std::move(options)),
+      readable_(io_, host_.fd()),
+      bodies_(pool_size, [this] { boost::asio::post(io_, [this] { turn(); }); }) {}
+
+void Loop::run() {
+  boost::asio::post(io_, [this] { turn(); });
+  wait_for_host();
+  thread_ = std::thread([this] {
+    thread_id_ = std::this_thread::get_id();
+    io_.run();
+    // Calls that came in while the loop ended.
+    io_.restart();
+    io_.poll();
+  });
+}
+
+Loop::~Loop() { close(); }
+
+// ---------------------------------------------------------------- calls
+
+void Loop::check_thread() const {
+  if (std::this_thread::get_id() != thread_id_) return;
+  throw WrongLoopError(
+      "workflow code called the engine and would wait for itself; make the call in the body of a step");
+}
+
+InstanceRef Loop::create(CreateRequest request) {
+  check_thread();
+  return value_of<InstanceRef>(calls_.issue([&] { return host_.create(std::move(request)); }).get());
+}
+
+void Loop::send_event(SendEventRequest request) {
+  check_thread();
+  value_of<void>(calls_.issue([&] { return host_.send_event(std::move(request)); }).get());
+}
+
+std::optional<InstanceStatus> Loop::result(InstanceKey instance, std::optional<Millis> timeout) {
+  check_thread();
+  const auto future = calls_.watch(instance, [&] { return host_.watch(instance); });
+  if (timeout && future.wait_for(*timeout) == std::future_status::timeout) return std::nullopt;
+  return value_of<InstanceStatus>(future.get());
+}
+
+Client& Loop::client() {
+  return calls_.use([this]() -> std::reference_wrapper<Client> { return host_.client(); });
+}
+
+Host::Counters Loop::counters() {
+  check_thread();
+  std::promise<Host::Counters> promise;
+  calls_.use([&] { boost::asio::post(io_, [&] { promise.set_value(host_.counters()); }); });
+  return promise.get_future().get();
+}
+
+void Loop::clock_moved() {
+  calls_.use([&] { boost::asio::post(io_, [this] { host_.clock_moved(); }); });
+}
+
+void Loop::close() {
+  std::call_once(closed_, [this] {
+    check_thread();
+    if (bodies_.on_this_thread()) {
+      throw WrongLoopError("a step body closed the engine and would wait for itself; close it on another thread");
+    }
+    boost::asio::post(io_, [this] { begin_close(); });
+    thread_.join();
+    bodies_.join();
+  });
+}
+
+// ---------------------------------------------------------------- the turn
+
+void Loop::wait_for_host() {
+  readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
+    if (error) return;
+    turn();
+    if (state_ == State::open) wait_for_host();
+  });
+}
+
+void Loop::turn() try {
+  if (state_ == State::closed) return;
+  bool more = true;
+  while (more) {
+    take_ended_bodies();
+    auto actions = host_.poll();
+    for (Action& action : actions) {
+      std::visit([this](auto& what) { handle(what); }, action);
+    }
+    more = !actions.empty() || release_stalled();
+  }
+  if (state_ == State::closing && retiring_.empty()) end_close();
+} catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
+
+void Loop::take_ended_bodies() {
+  for (const auto& attempt : bodies_.take_ended()) {
+    Run& run = attempt->run;
+    run.body_ended(*attempt);
+    if (run.retired() && run.quiet()) let_go(run);
+  }
+}
+
+// A run whose code no longer asks what it asked before gets the outcomes that were held back for that.
+bool Loop::release_stalled() {
+  bool released = false;
+  std::erase_if(replaying_, [&](InstanceKey instance) {
+    const Run* run = find(instance);
+    if (run == nullptr || !run->replaying()) return true;
+    if (run->quiet()) released |= host_.release_stalled(instance);
+    return false;
+  });
+  return released;
+}
+
+Run* Loop::find(InstanceKey instance) const {
+  const auto found = runs_.find(instance);
+  return found == runs_.end() ? nullptr : found->second.get();
+}
+
+void Loop::handle(StartInstance& action) {
+  if (state_ != State::open) return;
+  const InstanceKey instance = action.instance;
+  const auto code = functions_.find(action.workflow);
+  auto& run = runs_[instance] = std::make_unique<Run>(*this, std::move(action));
+  run->start(code->second);
+  if (host_.replaying(instance)) replaying_.push_back(instance);
+}
+
+void Loop::handle(ResolveStep& action) {
+  if (Run* run = find(action.instance)) run->resolve(action.ticket, std::move(action.outcome));
+}
+void Loop::handle(RunStepBody& action) {
+  if (Run* run = find(action.instance)) run->run_body(action.ticket, action.attempt);
+}
+void Loop::handle(CancelStepBody& action) {
+  if (Run* run = find(action.instance)) run->cancel_body(action.ticket, action.attempt);
+}
+void Loop::handle(ChooseRetryDelay& action) {
+  if (Run* run = find(action.instance)) run->choose_delay(action.ticket, action.attempt, std::move(action.failure));
+}
+void Loop::handle(StartNode& action) {
+  if (Run* run = find(action.instance)) run->start_node(action.node, action.failed_dependency);
+}
+
+void Loop::handle(EvictInstance& action) { retire(action.instance, Leave::until_called_back); }
+void Loop::handle(InstanceEnded& action) { retire(action.instance, Leave::for_good); }
+void Loop::handle(CallReply& action) { calls_.answer(std::move(action)); }
+void Loop::handle(LogRecord& action) { log_->log(level_of(action.level), "{}", action.message); }
+void Loop::handle(EngineStopped& action) { stop(action.error); }
+
+void Loop::when_delay_is_late(std::function<void()> late) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(io_, kDelayFunctionTime);
+  timer->async_wait([this, timer, late = std::move(late)](boost::system::error_code error) {
+    if (error || state_ != State::open) return;
+    late();
+    turn();
+  });
+}
+
+// ---------------------------------------------------------------- the end of a run, and of all
+
+void Loop::retire(InstanceKey instance, Leave leave) {
+  const auto found = runs_.find(instance);
+  if (found == runs_.end()) return;
+  Run& run = *found->second;
+  retiring_.emplace(&run, Retiring{std::move(found->second), leave});
+  runs_.erase(found);
+  run.retire();
+  if (run.quiet()) let_go(run);
+}
+
+void Loop::retire_all() {
+  while (!runs_.empty()) retire(runs_.begin()->first, Leave::for_good);
+}
+
+void Loop::let_go(Run& run) {
+  const InstanceKey instance = run.instance();
+  const bool comes_back = retiring_.at(&run).leave == Leave::until_called_back;
+  retiring_.erase(&run);
+  if (comes_back) host_.evicted(instance);
+}
+
+void Loop::stop(const Error& error) {
+  log_->error("the engine has stopped: {}", error.message);
+  calls_.refuse(error);
+  retire_all();
+}
+
+void Loop::begin_close() {
+  calls_.refuse({ErrorCode::engine_closed, "the engine is closed; start a new one"});
+  state_ = State::closing;
+  retire_all();
+  turn();
+}
+
+void Loop::end_close() {
+  state_ = State::closed;
+  host_.close();
+  readable_.release();
+  work_.reset();
+  io_.stop();
+}
+
+}  // namespace workflows::detail

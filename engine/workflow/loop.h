@@ -1,0 +1,116 @@
+#pragma once
+// The thread that runs workflow code: it carries out what the Host says and tells it what bodies produced.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <spdlog/logger.h>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+
+#include <workflows/engine.h>
+#include <workflows/host.h>
+
+#include "engine/workflow/bodies.h"
+#include "engine/workflow/calls.h"
+#include "engine/workflow/run.h"
+
+namespace workflows::detail {
+
+class Loop {
+ public:
+  using Functions = std::unordered_map<std::string, WorkflowFunction>;
+
+  // Opens the database.
+  Loop(HostOptions options, Functions functions, std::uint32_t pool_size);
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Once.
+  void run();
+
+  // ---- any thread but the loop's, which would wait for itself
+  InstanceRef create(CreateRequest request);
+  void send_event(SendEventRequest request);
+  // Absent: `timeout` has passed first.
+  std::optional<InstanceStatus> result(InstanceKey instance, std::optional<Millis> timeout);
+  Client& client();
+  Host::Counters counters();
+  void clock_moved();
+  void close();
+
+  // ---- for runs, on the loop's thread
+  Host& host() { return host_; }
+  Bodies& bodies() { return bodies_; }
+  spdlog::logger& log() { return *log_; }
+  // Calls `late` once the time that a delay function has (S11) is over.
+  void when_delay_is_late(std::function<void()> late);
+
+ private:
+  void check_thread() const;
+  void wait_for_host();
+  void turn();
+  void take_ended_bodies();
+  bool release_stalled();
+  Run* find(InstanceKey instance) const;
+
+  void handle(StartInstance& action);
+  void handle(ResolveStep& action);
+  void handle(RunStepBody& action);
+  void handle(CancelStepBody& action);
+  void handle(ChooseRetryDelay& action);
+  void handle(StartNode& action);
+  void handle(EvictInstance& action);
+  void handle(InstanceEnded& action);
+  void handle(CallReply& action);
+  void handle(LogRecord& action);
+  void handle(EngineStopped& action);
+
+  enum class Leave : std::uint8_t { for_good, until_called_back };
+  enum class State : std::uint8_t { open, closing, closed };
+  struct Retiring {
+    std::unique_ptr<Run> run;
+    Leave leave;
+  };
+
+  // Takes the run out of use; it goes when no body of it runs.
+  void retire(InstanceKey instance, Leave leave);
+  void retire_all();
+  void let_go(Run& run);
+  void stop(const Error& error);
+  void begin_close();
+  void end_close();
+
+  const std::shared_ptr<spdlog::logger> log_;
+  Functions functions_;
+  Host host_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
+  boost::asio::posix::stream_descriptor readable_;
+  Bodies bodies_;
+  Calls calls_;
+
+  std::unordered_map<InstanceKey, std::unique_ptr<Run>> runs_;
+  std::unordered_map<const Run*, Retiring> retiring_;
+  std::vector<InstanceKey> replaying_;
+  State state_ = State::open;
+
+  std::once_flag closed_;
+  std::atomic<std::thread::id> thread_id_{};
+  std::thread thread_;
+};
+
+}  // namespace workflows::detail

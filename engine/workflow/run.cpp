@@ -1,0 +1,369 @@
+#include "engine/workflow/run.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+
+#include "engine/workflow/exceptions.h"
+#include "engine/workflow/loop.h"
+
+namespace workflows::detail {
+namespace {
+
+// What a step that depends on `failed` fails with. Its cause is what went wrong first.
+Failure dependency_failure(const StepNode& step, const StepNode& failed, const Failure& reason) {
+  const bool handed_on = reason.type == "DependencyError" && reason.cause;
+  const Failure& origin = handed_on ? *reason.cause : reason;
+  Failure failure;
+  failure.type = "DependencyError";
+  failure.message = fmt::format("step '{}' did not run, because step '{}', which it depends on, failed: {}", step.name,
+                                failed.name, describe(origin));
+  failure.retryable = false;
+  failure.cause = std::make_shared<const Failure>(origin);
+  return failure;
+}
+
+// Why no delay could be had (S11); `original` is the failure that it was asked for.
+Failure delay_failure(const StepNode& step, std::string_view why, const Failure& original) {
+  Failure failure;
+  failure.type = "StepError";
+  failure.message =
+      fmt::format("the delay function of step '{}' {}; the step is not tried again. It had failed with {}", step.name,
+                  why, describe(original));
+  failure.retryable = false;
+  failure.cause = std::make_shared<const Failure>(original);
+  return failure;
+}
+
+bool is_running(const Operation& operation) { return operation.begun && !operation.done(); }
+
+// Something that `step` depends on, near or far, was started and has not ended.
+bool dependencies_run(const StepNode& step) {
+  std::unordered_set<const StepNode*> seen;
+  std::vector<const StepNode*> open = {&step};
+  while (!open.empty()) {
+    const StepNode* next = open.back();
+    open.pop_back();
+    for (const auto& dependency : next->depends) {
+      if (!seen.insert(dependency.get()).second) continue;
+      if (is_running(dependency->first)) return true;
+      open.push_back(dependency.get());
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Run::Run(Loop& loop, StartInstance start)
+    : loop_(loop),
+      instance_(start.instance),
+      event_{.workflow_name = std::move(start.workflow),
+             .instance_id = std::move(start.id),
+             .timestamp = start.created,
+             .params = std::move(start.params)},
+      step_(*this) {}
+
+Run::~Run() {
+  if (root_.frame) root_.frame.destroy();
+}
+
+void Run::start(const WorkflowFunction& code) {
+  try {
+    root_ = code(event_, step_);
+  } catch (...) {  // a plain function that threw before it had a Workflow to return
+    return finish(to_failure(std::current_exception()));
+  }
+  resume(root_.frame);
+}
+
+void Run::resume(std::coroutine_handle<> code) {
+  code.resume();
+  if (finished_ || !root_.frame.done()) return;
+  try {
+    finish(Value{root_.promise->encode_result()});
+  } catch (...) { finish(to_failure(std::current_exception())); }
+}
+
+void Run::finish(BodyOutcome outcome) {
+  finished_ = true;
+  loop_.host().finish(instance_, std::move(outcome));
+}
+
+void Run::retire() {
+  retired_ = true;
+  held_.clear();
+  for (Operation* operation : asked_) {
+    if (operation == nullptr) continue;
+    operation->next_attempt = 0;
+    if (operation->running != nullptr) operation->running->cancel();
+  }
+}
+
+bool Run::replaying() const { return loop_.host().replaying(instance_); }
+
+void Run::log(std::string_view message) const {
+  if (!replaying()) loop_.log().info("{}/{}: {}", event_.workflow_name, event_.instance_id, message);
+}
+
+// ---------------------------------------------------------------- declared steps
+
+void Run::declare(StepNode& step) {
+  check_step_name(step.name);
+  step.config.check();
+  if (step.depends.empty()) return;  // it joins the graph when something depends on it
+  std::vector<NodeId> depends;
+  for (const auto& dependency : step.depends) {
+    if (&dependency->run != this) {
+      throw DependencyError(fmt::format("step '{}' depends on step '{}' of another instance; declare both in one run",
+                                        step.name, dependency->name));
+    }
+    join_graph(*dependency);
+    depends.push_back(*dependency->first.node);
+  }
+  join_graph(step);
+  loop_.host().connect(instance_, *step.first.node, depends);
+}
+
+void Run::join_graph(StepNode& step) {
+  if (step.first.node) return;
+  const NodeId id = loop_.host().declare(instance_, step.name);
+  put_node(id, step, nullptr);
+  // It was awaited before it was part of the graph: that await was its first direct call.
+  if (step.first.begun) loop_.host().call_node(instance_, id, 0, false);
+}
+
+void Run::put_node(NodeId id, StepNode& step, std::unique_ptr<Operation> further) {
+  if (graph_.size() <= id) graph_.resize(id + std::size_t{1});
+  graph_[id] = {step.shared_from_this(), std::move(further)};
+  graph_[id].operation().node = id;
+}
+
+Operation& Run::call(StepNode& step, std::unique_ptr<Operation>& own) {
+  if (!step.first.node) {
+    if (step.first.begun) own = std::make_unique<Operation>(Operation{.step = &step});
+    Operation& operation = own ? *own : step.first;
+    begin(operation);
+    return operation;
+  }
+  const NodeId id = loop_.host().call_node(instance_, *step.first.node, step.max_concurrency, false);
+  if (graph_.size() <= id || !graph_[id].step) {
+    put_node(id, step, std::make_unique<Operation>(Operation{.step = &step}));
+  }
+  return graph_[id].operation();
+}
+
+void Run::start_node(NodeId id, std::optional<NodeId> failed_dependency) {
+  Operation& operation = graph_.at(id).operation();
+  operation.node_started = true;
+  if (operation.begun) {
+    if (operation.done()) loop_.host().node_finished(instance_, id, !operation.failed());
+  } else if (failed_dependency) {
+    operation.failed_dependency = graph_.at(*failed_dependency).step.get();
+    failing_.push_back(&operation);
+    begin_failed();
+  } else {
+    begin(operation);
+  }
+}
+
+void Run::begin_failed() {
+  while (true) {
+    const auto ready =
+        std::ranges::find_if(failing_, [](const Operation* failing) { return !dependencies_run(*failing->step); });
+    if (ready == failing_.end()) return;
+    Operation& operation = **ready;
+    failing_.erase(ready);
+    fail(operation);
+  }
+}
+
+// ---------------------------------------------------------------- asking
+
+template <class Ask>
+void Run::ask(Operation& operation, Ask verb) {
+  operation.begun = true;
+  Asked answer;
+  try {
+    answer = verb(loop_.host());
+  } catch (const WorkflowsError& error) {
+    // Fatal: the code stays where it is; it will run again elsewhere.
+    if (!is_fatal(error.code())) conclude(operation, Error{error.code(), error.what()});
+    return;
+  }
+  operation.ticket = answer.ticket;
+  if (asked_.size() <= answer.ticket) asked_.resize(answer.ticket + std::size_t{1});
+  if (answer.state == Asked::State::resolved) {
+    return std::visit([&](auto& outcome) { conclude(operation, std::move(outcome)); }, *answer.outcome);
+  }
+  asked_[answer.ticket] = &operation;
+  if (answer.state == Asked::State::run) launch(operation, answer.attempt);
+}
+
+namespace {
+
+DoRequest request_of(const StepNode& step) {
+  DoRequest request{.name = step.name, .config = step.config};
+  for (const auto& dependency : step.depends) {
+    if (dependency->first.ticket) request.depends.push_back(*dependency->first.ticket);
+  }
+  return request;
+}
+
+}  // namespace
+
+void Run::begin(Operation& operation) {
+  ask(operation, [&](Host& host) { return host.do_(instance_, request_of(*operation.step)); });
+}
+
+void Run::fail(Operation& operation) {
+  const StepNode& failed = *operation.failed_dependency;
+  if (const auto* error = std::get_if<Error>(&failed.first.end)) {  // it was never recorded
+    operation.begun = true;
+    return conclude(operation, *error);
+  }
+  Failure failure = dependency_failure(*operation.step, failed, std::get<Failure>(failed.first.end));
+  ask(operation,
+      [&](Host& host) { return host.do_failed(instance_, request_of(*operation.step), std::move(failure)); });
+}
+
+void Run::pause(Operation& operation, Pause::Request request) {
+  ask(operation, [&](Host& host) {
+    if (auto* sleep = std::get_if<SleepRequest>(&request)) return host.sleep(instance_, std::move(*sleep));
+    return host.wait_for_event(instance_, std::move(std::get<WaitRequest>(request)));
+  });
+}
+
+// ---------------------------------------------------------------- outcomes
+
+void Run::resolve(Ticket ticket, Outcome outcome) {
+  Operation* operation = find(ticket);
+  if (retired_ || operation == nullptr) return;
+  if (operation->running != nullptr) warn_of_deaf_body(*operation);
+  held_.emplace_back(ticket, std::move(outcome));
+  deliver_held();
+}
+
+void Run::deliver_held() {
+  while (!held_.empty() && !retired_) {
+    auto& [ticket, outcome] = held_.front();
+    Operation& operation = *find(ticket);
+    if (operation.running != nullptr) return;
+    asked_[ticket] = nullptr;
+    Operation::End end = std::visit([](auto& value) { return Operation::End(std::move(value)); }, outcome);
+    held_.pop_front();
+    conclude(operation, std::move(end));
+  }
+}
+
+void Run::conclude(Operation& operation, Operation::End end) {
+  operation.end = std::move(end);
+  Waiter* waiter = operation.waiter;
+  if (operation.node_started) loop_.host().node_finished(instance_, *operation.node, !operation.failed());
+  if (!failing_.empty()) begin_failed();
+  if (waiter != nullptr) resume(waiter->one_ended());
+}
+
+// ---------------------------------------------------------------- bodies
+
+void Run::run_body(Ticket ticket, std::uint32_t attempt) {
+  Operation* operation = find(ticket);
+  if (retired_ || operation == nullptr) return;
+  if (operation->running == nullptr) return launch(*operation, attempt);
+  operation->next_attempt = attempt;  // never two at a time (S43)
+  warn_of_deaf_body(*operation);
+}
+
+void Run::cancel_body(Ticket ticket, std::uint32_t attempt) {
+  Operation* operation = find(ticket);
+  if (operation == nullptr) return;
+  if (operation->next_attempt == attempt) {
+    operation->next_attempt = 0;
+  } else if (operation->running != nullptr) {
+    operation->running->cancel();
+  }
+}
+
+void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
+  Operation* operation = find(ticket);
+  if (retired_ || operation == nullptr) return;
+  auto attempt = std::make_unique<Attempt>(*this, *operation, number);
+  attempt->delay_chosen = std::make_shared<bool>(false);
+  loop_.when_delay_is_late([this, ticket, number, failure, step = operation->step->shared_from_this(),
+                            chosen = attempt->delay_chosen] {
+    if (std::exchange(*chosen, true)) return;
+    loop_.host().delay_chosen(instance_, ticket, number, delay_failure(*step, "took longer than 5 seconds", failure));
+  });
+  attempt->failed = std::move(failure);
+  launch(std::move(attempt));
+}
+
+void Run::launch(Operation& operation, std::uint32_t number) {
+  auto attempt = std::make_unique<Attempt>(*this, operation, number);
+  const StepNode& step = *operation.step;
+  if (step.takes_context) {
+    const Host& host = loop_.host();
+    const Ticket ticket = *operation.ticket;
+    attempt->stop = std::stop_source();
+    attempt->context.emplace(step.name, host.occurrence(instance_, ticket), number, host.step_config(instance_, ticket),
+                             host.idempotency_key(instance_, ticket), attempt->stop.get_token());
+  }
+  launch(std::move(attempt));
+}
+
+void Run::launch(std::unique_ptr<Attempt> attempt) {
+  ++bodies_;
+  attempt->operation.running = attempt.get();
+  loop_.bodies().start(std::move(attempt));
+}
+
+void Run::body_ended(Attempt& attempt) {
+  --bodies_;
+  attempt.operation.running = nullptr;
+  if (attempt.delay_chosen) {
+    report_delay(attempt);
+  } else {
+    report(attempt);
+  }
+  if (retired_) return;
+  if (attempt.operation.next_attempt != 0) launch(attempt.operation, std::exchange(attempt.operation.next_attempt, 0));
+  deliver_held();
+}
+
+void Run::report(Attempt& attempt) {
+  const Ticket ticket = *attempt.operation.ticket;
+  if (auto* value = std::get_if<Value>(&attempt.outcome)) {
+    loop_.host().body_finished(instance_, ticket, attempt.number, std::move(*value));
+  } else if (auto* failure = std::get_if<Failure>(&attempt.outcome); failure && !retired_) {
+    // A failure of a body that was told to stop because the engine closes is not the body's.
+    loop_.host().body_finished(instance_, ticket, attempt.number, std::move(*failure));
+  }
+}
+
+void Run::report_delay(Attempt& attempt) {
+  if (std::exchange(*attempt.delay_chosen, true) || retired_) return;
+  const StepNode& step = *attempt.operation.step;
+  std::variant<Duration, Failure> answer = Duration(Millis(0));
+  if (const auto* failure = std::get_if<Failure>(&attempt.outcome)) {
+    answer = delay_failure(step, "threw " + describe(*failure), *attempt.failed);
+  } else if (const Duration delay = std::get<Duration>(attempt.outcome);
+             delay.millis() < Millis(0) || delay.millis() > kMaxDuration) {
+    answer = delay_failure(step, fmt::format("returned {} ms; accepted are 0 to 10 years", delay.millis().count()),
+                           *attempt.failed);
+  } else {
+    answer = delay;
+  }
+  loop_.host().delay_chosen(instance_, *attempt.operation.ticket, attempt.number, std::move(answer));
+}
+
+void Run::warn_of_deaf_body(const Operation& operation) const {
+  loop_.log().warn(
+      "{}/{}: attempt {} of step '{}' is over, but its body still runs; the workflow goes on when it returns. Let the "
+      "body look at StepContext::stop_token",
+      event_.workflow_name, event_.instance_id, operation.running->number, operation.step->name);
+}
+
+}  // namespace workflows::detail

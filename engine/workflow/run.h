@@ -1,0 +1,97 @@
+#pragma once
+// One instance in memory: the frames of its code, what they asked for and wait for, its graph of declared steps.
+// Lives on the loop's thread.
+//
+// Code goes on only when no body that it started can still use its locals. Hence: an outcome waits for the body of its
+// step to return, and so do all later outcomes of the instance, for replay delivers them in the same order; a step
+// whose dependency failed waits for its other dependencies to end; frames are destroyed when no body runs.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <workflows/engine.h>
+#include <workflows/host.h>
+#include <workflows/step.h>
+
+#include "engine/workflow/bodies.h"
+
+namespace workflows::detail {
+
+class Run {
+ public:
+  Run(Loop& loop, StartInstance start);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  InstanceKey instance() const { return instance_; }
+  const Event& event() const { return event_; }
+
+  void start(const WorkflowFunction& code);
+  // From now on no code runs; bodies are asked to stop.
+  void retire();
+  bool retired() const { return retired_; }
+  // No body runs: the frames may be destroyed.
+  bool quiet() const { return bodies_ == 0; }
+  bool replaying() const;
+
+  // ---- actions
+  void resolve(Ticket ticket, Outcome outcome);
+  void run_body(Ticket ticket, std::uint32_t attempt);
+  void cancel_body(Ticket ticket, std::uint32_t attempt);
+  void choose_delay(Ticket ticket, std::uint32_t attempt, Failure failure);
+  void start_node(NodeId node, std::optional<NodeId> failed_dependency);
+  void body_ended(Attempt& attempt);
+
+  // ---- asked by code
+  void declare(StepNode& step);
+  // The run of `step` whose end answers this call; `own` keeps it if nothing else does.
+  Operation& call(StepNode& step, std::unique_ptr<Operation>& own);
+  void pause(Operation& operation, Pause::Request request);
+  void log(std::string_view message) const;
+
+ private:
+  struct Node {
+    std::shared_ptr<StepNode> step;
+    std::unique_ptr<Operation> further;  // absent: the step's first run
+    Operation& operation() const { return further ? *further : step->first; }
+  };
+
+  void join_graph(StepNode& step);
+  void put_node(NodeId id, StepNode& step, std::unique_ptr<Operation> further);
+
+  template <class Ask>
+  void ask(Operation& operation, Ask verb);
+  void begin(Operation& operation);
+  void fail(Operation& operation);
+  void begin_failed();
+  void conclude(Operation& operation, Operation::End end);
+  void deliver_held();
+  void resume(std::coroutine_handle<> code);
+  void finish(BodyOutcome outcome);
+
+  Operation* find(Ticket ticket) const { return ticket < asked_.size() ? asked_[ticket] : nullptr; }
+  void launch(Operation& operation, std::uint32_t attempt);
+  void launch(std::unique_ptr<Attempt> attempt);
+  void report(Attempt& attempt);
+  void report_delay(Attempt& attempt);
+  void warn_of_deaf_body(const Operation& operation) const;
+
+  Loop& loop_;
+  const InstanceKey instance_;
+  const Event event_;
+  Step step_;
+  Root root_;
+  bool finished_ = false;
+  bool retired_ = false;
+  std::uint32_t bodies_ = 0;
+  std::vector<Operation*> asked_;    // by ticket; null: ended
+  std::vector<Node> graph_;          // by node
+  std::vector<Operation*> failing_;  // a dependency has failed, others have not ended
+  std::deque<std::pair<Ticket, Outcome>> held_;
+};
+
+}  // namespace workflows::detail
