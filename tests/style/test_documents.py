@@ -20,7 +20,7 @@ MAKE = re.compile(r"\bmake ((?:[a-z][\w-]*\s*)+)")
 PRESET = re.compile(r"--preset[ =]([\w-]+)|\bPRESET=([\w-]+)")
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z][\w-]*):", MAKEFILE, re.MULTILINE))
+TARGETS = {target for line in re.findall(r"^\.PHONY:(.*)", MAKEFILE, re.MULTILINE) for target in line.split()}
 PRESETS = {preset["name"] for preset in json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]}
 TOP_LEVEL = {path.name for path in ROOT.iterdir()} - {"build", ".venv"}
 
