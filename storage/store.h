@@ -35,10 +35,10 @@ struct Owner {
 // Needs no owner. `owned`: the instance belongs to the batch's owner at once and is `running`; else it is queued for any
 // engine that has the workflow.
 struct Create {
-  std::string workflow;
-  std::string id;
-  std::string params;   // JSON
-  std::string version;
+  std::string workflow{};
+  std::string id{};
+  std::string params{};   // JSON
+  std::string version{};
   TimePoint created{};
   bool owned = false;
 };
@@ -58,34 +58,34 @@ struct AppendEntry {
 struct SetStatus {
   InstanceKey instance = 0;
   Status status{};
-  std::optional<TimePoint> wake;
+  std::optional<TimePoint> wake{};
   TimePoint at{};
   bool unload = false;  // the owner drops the instance from memory: the Store may forget what it keeps for writing to it
 };
 
 // Needs no owner.
 struct SendEvent {
-  std::string workflow;
-  std::string id;
-  std::string type;
-  std::string payload;
-  std::string event_id;  // "": no deduplication
+  std::string workflow{};
+  std::string id{};
+  std::string type{};
+  std::string payload{};
+  std::string event_id{};  // "": no deduplication
   TimePoint at{};
 };
 struct Sent {
-  std::optional<ErrorCode> refused;  // instance_not_found, instance_finished
+  std::optional<ErrorCode> refused{};  // instance_not_found, instance_finished
   bool duplicate = false;
 };
 
 // Takes unowned, unfinished instances of `workflows`, oldest first, for the batch's owner: up to `queued` queued ones, which
 // become running, and up to `waiting` waiting ones, which stay waiting.
 struct Claim {
-  std::vector<std::string> workflows;
+  std::vector<std::string> workflows{};
   std::uint32_t queued = 0;
   std::uint32_t waiting = 0;
 };
 struct Claimed {
-  std::vector<InstanceInfo> instances;
+  std::vector<InstanceInfo> instances{};
 };
 
 // Gives an instance back: owner nobody, status queued.
@@ -104,8 +104,8 @@ using Item = std::variant<Create, AppendEntry, SetStatus, SendEvent, Claim, Rele
 using ItemResult = std::variant<Done, Created, Sent, Claimed>;
 
 struct WriteBatch {
-  std::optional<Owner> owner;
-  std::vector<Item> items;
+  std::optional<Owner> owner{};
+  std::vector<Item> items{};
 };
 
 // ---- what reads return
@@ -113,9 +113,9 @@ struct WriteBatch {
 struct Loaded {
   InstanceInfo info;
   OwnerId owner = 0;
-  std::string params;
-  std::vector<Entry> history;      // of this generation, in commit order
-  std::vector<InboxEvent> inbox;   // in order of id, taken ones included
+  std::string params{};
+  std::vector<Entry> history{};      // of this generation, in commit order
+  std::vector<InboxEvent> inbox{};   // in order of id, taken ones included
 };
 
 // A new inbox row of an instance that the asking owner owns.
@@ -168,7 +168,7 @@ class Store {
 
 // `location`: a path, or ":memory:" (a database of this process that lives while a Database handle to it does).
 struct OpenOptions {
-  std::string location;
+  std::string location{};
   Durability durability = Durability::full;
   bool create = true;       // false: a missing file is an error
   bool read_only = false;

@@ -377,7 +377,7 @@ void Instance::finish(BodyOutcome outcome, TimePoint now) {
   }
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
     if (steps_[ticket].asked && steps_[ticket].phase == Phase::running) {
-      effects_.push_back(CancelBody{ticket, steps_[ticket].attempt});
+      effects_.emplace_back(CancelBody{ticket, steps_[ticket].attempt});
     }
   }
   const bool completed = std::holds_alternative<Value>(outcome);
@@ -407,7 +407,7 @@ void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> d
   step.deadline = deadline;
   if (deadline) {
     deadlines_.emplace(*deadline, ticket);
-    effects_.push_back(Arm{ticket, *deadline});
+    effects_.emplace_back(Arm{ticket, *deadline});
   } else {
     ++endless_waits_;
   }
@@ -429,12 +429,12 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
 void Instance::run_body(Ticket ticket, TimePoint now) {
   Step& step = steps_[ticket];
   enter(step, Phase::running);
-  effects_.push_back(Arm{ticket, now + step.config.timeout.millis()});
+  effects_.emplace_back(Arm{ticket, now + step.config.timeout.millis()});
   if (asking_ && asking_->ticket == ticket) {
     asking_->state = Asked::State::run;
     asking_->attempt = step.attempt;
   } else {
-    effects_.push_back(RunBody{ticket, step.attempt});
+    effects_.emplace_back(RunBody{ticket, step.attempt});
   }
 }
 
@@ -450,10 +450,10 @@ void Instance::record_start(Ticket ticket, std::uint32_t attempt, TimePoint now)
 void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome outcome, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_ || step.phase != Phase::running || step.attempt != attempt) {
-    effects_.push_back(LateResult{ticket, attempt});
+    effects_.emplace_back(LateResult{ticket, attempt});
     return;
   }
-  effects_.push_back(Disarm{ticket});
+  effects_.emplace_back(Disarm{ticket});
   if (auto* failure = std::get_if<Failure>(&outcome)) {
     attempt_failed(ticket, std::move(*failure), now);
   } else {
@@ -467,7 +467,7 @@ void Instance::attempt_failed(Ticket ticket, Failure failure, TimePoint now) {
   if (step.config.retries.dynamic_delay) {
     enter(step, Phase::choosing);
     step.outcome = failure;
-    effects_.push_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
+    effects_.emplace_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
     return;
   }
   rest(ticket, failure, retry_delay(step.config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
@@ -554,7 +554,7 @@ void Instance::timer(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_) return;
   if (step.phase == Phase::running) {
-    effects_.push_back(CancelBody{ticket, step.attempt});
+    effects_.emplace_back(CancelBody{ticket, step.attempt});
     attempt_failed(
         ticket,
         engine_failure("StepTimeoutError", "attempt " + std::to_string(step.attempt) + " of step '" +
@@ -587,7 +587,7 @@ void Instance::event(InboxEvent event, TimePoint now) {
   const auto deadline = steps_[ticket].deadline;
   if (deadline) {
     deadlines_.erase({*deadline, ticket});
-    effects_.push_back(Disarm{ticket});
+    effects_.emplace_back(Disarm{ticket});
   } else {
     --endless_waits_;
   }
@@ -612,7 +612,7 @@ void Instance::durable(Ticket ticket, TimePoint now) {
   deliver_in_order();
 }
 
-void Instance::finish_durable() { effects_.push_back(std::move(*result_)); }
+void Instance::finish_durable() { effects_.emplace_back(std::move(*result_)); }
 
 void Instance::deliver_in_order() {
   while (delivered_ < order_.size() && asked_ >= gate(delivered_)) {
@@ -632,7 +632,7 @@ void Instance::deliver_next() {
     asking_->state = Asked::State::resolved;
     asking_->outcome = std::move(step.outcome);
   } else {
-    effects_.push_back(Resolve{ticket, std::move(*step.outcome)});
+    effects_.emplace_back(Resolve{ticket, std::move(*step.outcome)});
     resolve_queued_ = true;
   }
   step.outcome.reset();
@@ -691,7 +691,7 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
   return made;
 }
 
-void Instance::append(Entry entry, Urgency urgency) { effects_.push_back(Append{std::move(entry), urgency}); }
+void Instance::append(Entry entry, Urgency urgency) { effects_.emplace_back(Append{std::move(entry), urgency}); }
 
 std::vector<Effect> Instance::take_effects() {
   resolve_taken_ |= std::exchange(resolve_queued_, false);

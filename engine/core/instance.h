@@ -48,38 +48,38 @@ enum class Urgency : std::uint8_t {
 
 struct Append {
   Entry entry;
-  Urgency urgency;
+  Urgency urgency{};
 };
 struct RunBody {
-  Ticket ticket;
-  std::uint32_t attempt;
+  Ticket ticket = 0;
+  std::uint32_t attempt = 0;
 };
 struct CancelBody {
-  Ticket ticket;
-  std::uint32_t attempt;
+  Ticket ticket = 0;
+  std::uint32_t attempt = 0;
 };
 struct ChooseDelay {
-  Ticket ticket;
-  std::uint32_t attempt;
-  Failure failure;
+  Ticket ticket = 0;
+  std::uint32_t attempt = 0;
+  Failure failure{};
 };
 struct Arm {
-  Ticket ticket;
-  TimePoint at;
+  Ticket ticket = 0;
+  TimePoint at{};
 };  // replaces an earlier timer of this ticket
 struct Disarm {
-  Ticket ticket;
+  Ticket ticket = 0;
 };
 struct Resolve {
-  Ticket ticket;
+  Ticket ticket = 0;
   Outcome outcome;
 };
 struct LateResult {
-  Ticket ticket;
-  std::uint32_t attempt;
+  Ticket ticket = 0;
+  std::uint32_t attempt = 0;
 };  // of an attempt that was over; discarded, to be reported
 struct Finished {
-  EntryKind kind;
+  EntryKind kind{};
   std::string value;
 };  // the run's end is durable
 

@@ -16,28 +16,28 @@ namespace workflows {
 enum class OnConflict : std::uint8_t { error, return_existing };
 
 struct CreateRequest {
-  std::string workflow;
+  std::string workflow{};
   std::string params = "{}";  // JSON
-  std::string id;             // "": a UUID v7
+  std::string id{};             // "": a UUID v7
   OnConflict on_conflict = OnConflict::error;
 };
 
 struct SendEventRequest {
-  std::string workflow;
-  std::string id;
-  std::string type;
+  std::string workflow{};
+  std::string id{};
+  std::string type{};
   std::string payload = "null";  // JSON
-  std::string event_id;          // "": no deduplication (S24)
+  std::string event_id{};          // "": no deduplication (S24)
 };
 
 struct InstanceRef {
   InstanceKey key = 0;
-  std::string workflow;
-  std::string id;
+  std::string workflow{};
+  std::string id{};
 };
 
 struct ClientOptions {
-  std::string database;  // a path
+  std::string database{};  // a path
   bool create = true;    // make the file if it is not there
 };
 

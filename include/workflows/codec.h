@@ -97,4 +97,14 @@ struct Codec<void> {
   static void decode(std::string_view) {}
 };
 
+// The type that a value is recorded as: text for literals.
+template <class T>
+using RecordedAs =
+    std::conditional_t<std::is_convertible_v<const T&, const char*>, std::string, std::remove_cvref_t<T>>;
+
+template <class T>
+std::string to_json(const T& value) {
+  return Codec<RecordedAs<T>>::encode(value);
+}
+
 }  // namespace workflows

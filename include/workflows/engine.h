@@ -78,7 +78,7 @@ class InstanceHandle {
   // Acknowledged after commit. With an event_id, a second event of the same id does nothing. InstanceFinishedError.
   template <class T = std::nullptr_t>
   void send_event(std::string_view type, const T& payload = {}, std::string_view event_id = "") const {
-    send_json(type, Codec<T>::encode(payload), event_id);
+    send_json(type, to_json(payload), event_id);
   }
 
   InstanceStatus status() const;
@@ -125,7 +125,7 @@ class Engine {
     if constexpr (std::same_as<Params, detail::NoParams>)
       return create_json(workflow, "{}", std::move(options));
     else
-      return create_json(workflow, Codec<Params>::encode(params), std::move(options));
+      return create_json(workflow, to_json(params), std::move(options));
   }
 
   // InstanceNotFoundError.

@@ -16,12 +16,12 @@ namespace workflows {
 //   "cause"      another failure
 //   "data"       what the host needs to rebuild the exception (Python: arguments and attributes, encoded like values)
 struct Failure {
-  std::string type;
-  std::string message;
+  std::string type{};
+  std::string message{};
   bool retryable = true;
-  std::string traceback;
-  std::shared_ptr<const Failure> cause;
-  std::string data;  // JSON text, opaque to the engine
+  std::string traceback{};
+  std::shared_ptr<const Failure> cause{};
+  std::string data{};  // JSON text, opaque to the engine
 
   std::string to_json() const;
   // Never throws: text that is not a failure object comes back as a StepError whose message quotes it.

@@ -29,20 +29,20 @@
 namespace workflows {
 
 struct RegisteredWorkflow {
-  std::string name;
-  std::string version;
+  std::string name{};
+  std::string version{};
 };
 
 struct HostOptions {
-  std::string database;  // a path, or ":memory:"
+  std::string database{};  // a path, or ":memory:"
   Durability durability = Durability::full;
-  std::vector<RegisteredWorkflow> workflows;
+  std::vector<RegisteredWorkflow> workflows{};
   Duration hibernate_after = std::chrono::seconds(10);
   Duration lease = std::chrono::seconds(30);
   std::uint32_t step_limit = 10'000;           // S16
   std::uint64_t payload_limit = 1 << 20;       // bytes, S15; 0: none
   std::uint32_t max_concurrent_instances = 0;  // in memory at a time; 0: no bound
-  std::shared_ptr<Clock> clock;  // absent: the system's. One that is not, is advanced through `clock_moved`
+  std::shared_ptr<Clock> clock{};  // absent: the system's. One that is not, is advanced through `clock_moved`
 };
 
 using CallId = std::uint64_t;
@@ -53,9 +53,9 @@ using NodeId = std::uint32_t;
 // Begin to run the code of an instance (for the first time or, by replay, again).
 struct StartInstance {
   InstanceKey instance;
-  std::string workflow;
-  std::string id;
-  std::string params;
+  std::string workflow{};
+  std::string id{};
+  std::string params{};
   TimePoint created;
 };
 // The step's outcome is durable: hand it to the code that awaits it.
@@ -86,7 +86,7 @@ struct ChooseRetryDelay {
 struct StartNode {
   InstanceKey instance;
   NodeId node;
-  std::optional<NodeId> failed_dependency;
+  std::optional<NodeId> failed_dependency{};
 };
 // Every branch only waits and memory is wanted: drop the code's frames without running more of it than cleaning up
 // needs, then call `evicted`. It comes back as StartInstance.
@@ -106,7 +106,7 @@ struct CallReply {
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct LogRecord {
   LogLevel level;
-  std::string message;
+  std::string message{};
 };
 // The engine has stopped for good, by a failed write or a lost ownership (S42, S44). Running code is to be cancelled;
 // every later verb throws this error.

@@ -30,54 +30,54 @@ constexpr bool is_finished(Status status) noexcept { return status >= Status::co
 
 struct InstanceInfo {
   InstanceKey key = 0;
-  std::string workflow;
-  std::string id;
+  std::string workflow{};
+  std::string id{};
   std::uint32_t generation = 1;
   Status status{};
   TimePoint created{};
   TimePoint updated{};
-  std::optional<TimePoint> wake;  // waiting: when it goes on at the latest; absent: only an event can wake it
-  std::string version;            // of the workflow's code, as registered by its creator
+  std::optional<TimePoint> wake{};  // waiting: when it goes on at the latest; absent: only an event can wake it
+  std::string version{};            // of the workflow's code, as registered by its creator
 
   bool operator==(const InstanceInfo&) const = default;
 };
 
 struct InstanceStatus {
   Status status{};
-  std::string output;              // complete: the value that run returned, JSON
-  std::optional<Failure> failure;  // errored
+  std::string output{};              // complete: the value that run returned, JSON
+  std::optional<Failure> failure{};  // errored
 };
 
 struct AttemptInfo {
   std::uint32_t number = 0;
-  std::optional<TimePoint> began;
-  std::optional<TimePoint> ended;
-  std::optional<Failure> failure;
+  std::optional<TimePoint> began{};
+  std::optional<TimePoint> ended{};
+  std::optional<Failure> failure{};
 };
 
 struct StepInfo {
   std::uint32_t number = 0;
   StepKind kind{};
-  std::string name;
+  std::string name{};
   std::uint32_t occurrence = 0;
   // "running", "waiting", "retrying", "completed", "failed", "timed_out"
-  std::string status;
-  std::vector<AttemptInfo> attempts;  // `do` only
-  std::optional<TimePoint> began;
-  std::optional<TimePoint> ended;
-  std::optional<TimePoint> deadline;   // of a sleep, a wait or the next attempt
-  std::string event_type;              // of a wait
-  std::string config;                  // JSON of what differs from the defaults
-  std::vector<std::uint32_t> depends;  // step numbers
-  std::string result;                  // JSON; [REDACTED] when the step is sensitive
-  std::optional<Failure> failure;
+  std::string status{};
+  std::vector<AttemptInfo> attempts{};  // `do` only
+  std::optional<TimePoint> began{};
+  std::optional<TimePoint> ended{};
+  std::optional<TimePoint> deadline{};   // of a sleep, a wait or the next attempt
+  std::string event_type{};              // of a wait
+  std::string config{};                  // JSON of what differs from the defaults
+  std::vector<std::uint32_t> depends{};  // step numbers
+  std::string result{};                  // JSON; [REDACTED] when the step is sensitive
+  std::optional<Failure> failure{};
 };
 
 struct ListQuery {
-  std::optional<std::string> workflow;
-  std::optional<Status> status;
-  std::optional<TimePoint> created_after;
-  std::string id_prefix;
+  std::optional<std::string> workflow{};
+  std::optional<Status> status{};
+  std::optional<TimePoint> created_after{};
+  std::string id_prefix{};
   std::uint32_t limit = 1000;
   InstanceKey after = 0;  // page: keys greater than this
 };

@@ -44,7 +44,7 @@ struct Entry {
   // Identity (S7), on every entry of a `do` and on the opening entry of a sleep or wait.
   StepKind step_kind{};
   std::uint32_t occurrence = 0;  // 1-based
-  std::string name;
+  std::string name{};
   // Where in the run the step was asked for: `after` outcomes had been delivered to the code by then, and `need` steps
   // had been asked for when the last of them was. Replay delivers outcomes in journal order under exactly these
   // conditions, so that parallel branches ask in the same order again. On every entry that carries an identity.
@@ -53,13 +53,13 @@ struct Entry {
 
   std::uint32_t attempt = 0;       // 1-based; `do` only
   TimePoint at{};                  // when this was recorded
-  std::optional<TimePoint> began;  // when the attempt, sleep or wait that this entry ends began
-  std::optional<TimePoint> deadline;
+  std::optional<TimePoint> began{};  // when the attempt, sleep or wait that this entry ends began
+  std::optional<TimePoint> deadline{};
   std::int64_t event = 0;  // wait_taken: id of the inbox event
-  std::string event_type;  // wait_started
+  std::string event_type{};  // wait_started
   // JSON object of what is rarely there: "config" (StepConfig::to_json), "depends" (step numbers, S37). May be empty.
-  std::string detail;
-  std::string value;  // result, failure (JSON), output; see the kinds
+  std::string detail{};
+  std::string value{};  // result, failure (JSON), output; see the kinds
 
   bool operator==(const Entry&) const = default;
 };
@@ -67,8 +67,8 @@ struct Entry {
 // An event that arrived for an instance (S22). Kept in order of `id` until the instance is deleted.
 struct InboxEvent {
   std::int64_t id = 0;
-  std::string type;
-  std::string payload;
+  std::string type{};
+  std::string payload{};
   TimePoint at{};
   bool taken = false;
 

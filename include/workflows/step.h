@@ -301,9 +301,6 @@ class Pause {
   Waiter waiter_;
 };
 
-template <class Body>
-using ResultOf = std::conditional_t<std::is_convertible_v<Body, const char*>, std::string, std::remove_cvref_t<Body>>;
-
 enum class BodyForm : std::uint8_t { results, results_context, context_results, nothing, context, invalid };
 
 template <class Body, class... Results>
@@ -388,7 +385,7 @@ template <class Body, class Arguments>
 struct BodyTraits;
 template <class Body, class... Results>
 struct BodyTraits<Body, std::tuple<Results...>> {
-  using Result = ResultOf<decltype(call_body(std::declval<Body&>(), nullptr, std::declval<Results>()...))>;
+  using Result = RecordedAs<decltype(call_body(std::declval<Body&>(), nullptr, std::declval<Results>()...))>;
   static constexpr bool takes_context = detail::takes_context<Body, Results...>();
 };
 

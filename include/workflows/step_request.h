@@ -20,15 +20,15 @@ using Ticket = std::uint32_t;
 
 // The encoded value of a step or of `run`: JSON text.
 struct Value {
-  std::string json;
+  std::string json{};
 
   bool operator==(const Value&) const = default;
 };
 
 // The event that a wait took.
 struct Received {
-  std::string type;
-  std::string payload;
+  std::string type{};
+  std::string payload{};
   TimePoint at{};
 
   bool operator==(const Received&) const = default;
@@ -40,19 +40,19 @@ using Outcome = std::variant<Value, Failure, Received>;
 using BodyOutcome = std::variant<Value, Failure>;
 
 struct DoRequest {
-  std::string name;
+  std::string name{};
   StepConfig config{};
   std::vector<Ticket> depends{};  // recorded, so that the graph that ran can be drawn (S37)
 };
 
 struct SleepRequest {
-  std::string name;
+  std::string name{};
   std::variant<Duration, TimePoint> until;  // how long, or until when
 };
 
 struct WaitRequest {
-  std::string name;
-  std::string type;
+  std::string name{};
+  std::string type{};
   std::optional<Duration> timeout = Duration(std::chrono::hours(24));  // absent: for ever; zero: poll
 };
 
