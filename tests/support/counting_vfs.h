@@ -1,0 +1,56 @@
+#pragma once
+// An SQLite file system that counts what is asked of the disk and can fail on demand. While it lives it is SQLite's
+// default, so every database opened meanwhile goes through it, however deep below; close them before it ends. One at a
+// time.
+//
+//   CountingVfs disk;
+//   ... open a database, write ...
+//   EXPECT_EQ(disk.syncs(), 1u);
+//   disk.fail_sync(1, SQLITE_IOERR_FSYNC);   // the next one fails, once
+
+#include <sqlite3.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace workflows::testing {
+
+class CountingVfs {
+ public:
+  CountingVfs();
+  ~CountingVfs();
+  CountingVfs(const CountingVfs&) = delete;
+  CountingVfs& operator=(const CountingVfs&) = delete;
+
+  // Of all files since the beginning, failed ones included.
+  std::uint64_t syncs() const { return syncs_.calls; }
+  std::uint64_t writes() const { return writes_.calls; }
+
+  // The `nth` call from now (1: the next) does nothing and fails with `code`; with `lasting`, so do all that follow.
+  enum class Failure { once, lasting };
+  void fail_sync(std::uint64_t nth, int code, Failure failure = Failure::once) { syncs_.fail(nth, code, failure); }
+  void fail_write(std::uint64_t nth, int code, Failure failure = Failure::once) { writes_.fail(nth, code, failure); }
+  void heal();
+
+ private:
+  friend struct CountingVfsCalls;
+
+  struct Calls {
+    std::atomic<std::uint64_t> calls{0};
+    std::atomic<std::uint64_t> fail_from{0};  // 0: never
+    std::atomic<std::uint64_t> fail_to{0};
+    std::atomic<int> code{SQLITE_OK};
+
+    void fail(std::uint64_t nth, int with, Failure failure);
+    // Counts a call; not SQLITE_OK: it is to fail with this.
+    int count();
+  };
+
+  Calls syncs_;
+  Calls writes_;
+  sqlite3_vfs* real_;
+  std::unique_ptr<sqlite3_vfs> vfs_;
+};
+
+}  // namespace workflows::testing
