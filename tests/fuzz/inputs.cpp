@@ -1,0 +1,66 @@
+#include "tests/fuzz/inputs.h"
+
+#include <workflows/config.h>
+#include <workflows/error.h>
+#include <workflows/failure.h>
+#include <workflows/host.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "engine/values/json.h"
+#include "engine/values/text.h"
+
+namespace workflows::fuzz {
+namespace {
+
+void require(bool holds, const char* promise) {
+  if (holds) return;
+  std::fprintf(stderr, "Broken: %s\n", promise);
+  std::abort();
+}
+
+// Whatever was given, the message is text that can be shown.
+void require_shown(const WorkflowsError& error) {
+  const std::string_view message = error.what();
+  require(!message.empty() && message.size() < 2000, "a message has a reasonable length");
+  require(values::as_valid_utf8(message) == message, "a message is valid UTF-8");
+}
+
+}  // namespace
+
+void duration(std::string_view text) {
+  try {
+    const Millis parsed = parse_duration(text);
+    require(parsed >= Millis(0) && parsed <= kMaxDuration, "a duration is from zero to ten years");
+    require(parse_duration(std::string(text) + " 0 s") == parsed, "adding nothing changes nothing");
+    require(parse_duration(std::to_string(parsed.count()) + "ms") == parsed, "milliseconds are exact");
+  } catch (const InvalidDurationError& error) { require_shown(error); }
+}
+
+void names(std::string_view text) {
+  for (const auto check : {check_workflow_name, check_instance_id, check_step_name, check_event_type}) {
+    try {
+      check(text);
+      require(!text.empty() && values::as_valid_utf8(text) == text, "an accepted name is valid UTF-8");
+      require(text.size() <= 4 * 256, "an accepted name has at most 256 characters");
+    } catch (const InvalidNameError& error) { require_shown(error); }
+  }
+}
+
+void step_config(std::string_view text) {
+  try {
+    const StepConfig config = StepConfig::from_json(text);
+    config.check();
+    require(StepConfig::from_json(config.to_json()) == config, "a config comes back as it was written");
+  } catch (const InvalidConfigError& error) { require_shown(error); }
+}
+
+void failure(std::string_view text) {
+  const std::string written = Failure::from_json(text).to_json();
+  require(!values::json_problem(written), "a failure is written as valid JSON");
+  require(Failure::from_json(written).to_json() == written, "a failure comes back as it was written");
+}
+
+}  // namespace workflows::fuzz

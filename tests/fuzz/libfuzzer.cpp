@@ -1,0 +1,14 @@
+// One fuzzer: CMakeLists.txt says which of inputs.h it feeds. The seeded test needs none.
+#ifdef WORKFLOWS_FUZZ_INPUT
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tests/fuzz/inputs.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  workflows::fuzz::WORKFLOWS_FUZZ_INPUT({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
+
+#endif
