@@ -1,0 +1,197 @@
+// S45: a file that is not ours is refused with a reason, and left as it is.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "storage/sqlite/open_checks.h"
+#include "tests/unit/storage/sqlite_file.h"
+
+namespace workflows::storage::sqlite {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class BadFiles : public SqliteFile {
+ protected:
+  Error refusal() const { return error_of(open_database(options())); }
+
+  // Refused with this code and text; the file is unchanged and nothing new lies beside it.
+  void expect_refused(ErrorCode code, const std::string& text) const {
+    const auto before = bytes_of(path());
+    const auto error = refusal();
+    EXPECT_EQ(error.code, code) << error.message;
+    EXPECT_THAT(error.message, AllOf(HasSubstr(text), HasSubstr(path().string())));
+    EXPECT_EQ(bytes_of(path()), before);
+    for (const auto* side : {"-wal", "-shm", "-journal"})
+      EXPECT_FALSE(std::filesystem::exists(path().string() + side)) << side;
+  }
+
+  void change(std::size_t offset, const std::string& bytes) const {
+    auto content = bytes_of(path());
+    content.replace(offset, bytes.size(), bytes);
+    write_file(path(), content);
+  }
+};
+
+TEST_F(BadFiles, Folder) {
+  std::filesystem::create_directory(path());
+  EXPECT_EQ(refusal().code, ErrorCode::store);
+  EXPECT_THAT(refusal().message, AllOf(HasSubstr("is a folder"), HasSubstr("test.db/workflows.db")));
+}
+
+TEST_F(BadFiles, Pipe) {
+  ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+  EXPECT_THAT(refusal().message, HasSubstr("not an ordinary file"));
+}
+
+TEST_F(BadFiles, TextFile) {
+  write_file(path(), "hello world, this is a letter\n");
+  expect_refused(ErrorCode::store, R"(begins with "hello world, thi")");
+}
+
+TEST_F(BadFiles, ShortTextFile) {
+  write_file(path(), "hi\n");
+  expect_refused(ErrorCode::store, R"(begins with "hi.")");
+  EXPECT_FALSE(std::filesystem::exists(path().string() + "-owners"));
+}
+
+TEST_F(BadFiles, DatabaseOfAnotherApplication) {
+  RawConnection(path()).row("CREATE TABLE bookmarks(url)");
+  expect_refused(ErrorCode::store, "of another application (application_id 0,");
+  EXPECT_FALSE(std::filesystem::exists(path().string() + "-owners"));
+}
+
+TEST_F(BadFiles, NewerFormat) {
+  create(*connect(), "a");
+  RawConnection(path()).row("PRAGMA journal_mode = DELETE");
+  RawConnection(path()).row("PRAGMA user_version = 99");
+  expect_refused(ErrorCode::store_version, "format version 99");
+}
+
+TEST_F(BadFiles, NewerFormatThatIsStillInTheWal) {
+  const auto store = connect();
+  RawConnection raw(path());
+  raw.row("PRAGMA user_version = 99");
+  EXPECT_EQ(refusal().code, ErrorCode::store_version);
+  EXPECT_THAT(refusal().message, HasSubstr("format version 99"));
+  EXPECT_EQ(raw.row("PRAGMA user_version"), "99");
+}
+
+TEST_F(BadFiles, TruncatedFile) {
+  create(*connect(), "a");
+  std::filesystem::resize_file(path(), std::filesystem::file_size(path()) - 4096);
+  expect_refused(ErrorCode::store_corrupt, "is truncated");
+}
+
+TEST_F(BadFiles, FileTruncatedWithinItsHeader) {
+  create(*connect(), "a");
+  std::filesystem::resize_file(path(), 60);
+  expect_refused(ErrorCode::store_corrupt, "is truncated: it has only 60 bytes");
+}
+
+TEST_F(BadFiles, DamagedFile) {
+  create(*connect(), "a");
+  change(100, std::string(3900, '\xAA'));
+  EXPECT_EQ(refusal().code, ErrorCode::store_corrupt);
+  EXPECT_THAT(refusal().message, HasSubstr("damaged"));
+}
+
+TEST_F(BadFiles, DamageFoundLaterIsReportedByTheRead) {
+  create(*connect(), "a");
+  const auto root =
+      std::stoul(RawConnection(path()).row("SELECT rootpage FROM sqlite_schema WHERE name = 'instances'"));
+  change((root - 1) * 4096, std::string(4096, '\xAA'));
+  EXPECT_EQ(error_of(connect()->list({})).code, ErrorCode::store_corrupt);
+}
+
+TEST_F(BadFiles, MissingFileIsNotMadeUnlessAsked) {
+  auto how = options();
+  how.create = false;
+  EXPECT_THAT(error_of(open_database(how)).message, HasSubstr("there is no file"));
+  how = options();
+  how.read_only = true;
+  EXPECT_THAT(error_of(open_database(how)).message, HasSubstr("there is no file"));
+  EXPECT_FALSE(std::filesystem::exists(path()));
+}
+
+TEST_F(BadFiles, MissingFolder) {
+  auto how = options();
+  how.location = folder_.path() / "missing" / "test.db";
+  EXPECT_THAT(error_of(open_database(how)).message,
+              HasSubstr("there is no folder '" + (folder_.path() / "missing").string()));
+  how.location = "";
+  EXPECT_THAT(error_of(open_database(how)).message, HasSubstr("no database was named"));
+}
+
+// Permissions do not bind root: without it for a while.
+class Unprivileged {
+ public:
+  Unprivileged() {
+    if (geteuid() == 0 && seteuid(65534) != 0) throw std::runtime_error("seteuid failed");
+  }
+  ~Unprivileged() {
+    if (seteuid(user_) != 0) std::abort();
+  }
+
+ private:
+  uid_t user_ = geteuid();
+};
+
+TEST_F(BadFiles, ReadOnlyFile) {
+  create(*connect(), "a");
+  chmod(folder_.path().c_str(), 0777);
+  chmod(path().c_str(), 0444);
+  const Unprivileged user;
+  expect_refused(ErrorCode::store, "is read-only for this user");
+}
+
+TEST_F(BadFiles, UnreadableFile) {
+  create(*connect(), "a");
+  chmod(folder_.path().c_str(), 0777);
+  chmod(path().c_str(), 0000);
+  const Unprivileged user;
+  EXPECT_THAT(refusal().message, HasSubstr("cannot be read by this user"));
+}
+
+TEST_F(BadFiles, FolderThatCannotBeWritten) {
+  create(*connect(), "a");
+  chmod(path().c_str(), 0666);
+  chmod(folder_.path().c_str(), 0555);
+  {
+    const Unprivileged user;
+    EXPECT_THAT(refusal().message, AllOf(HasSubstr("folder"), HasSubstr("cannot be written by this user")));
+    auto how = options();
+    how.location = folder_.path() / "new.db";
+    EXPECT_THAT(error_of(open_database(how)).message, HasSubstr("cannot be written by this user"));
+  }
+  chmod(folder_.path().c_str(), 0755);
+}
+
+TEST(NetworkFileSystem, AreKnownByTheirNumbers) {
+  EXPECT_EQ(network_file_system(0x6969, "nfs4"), "NFS");
+  EXPECT_EQ(network_file_system(0xFF534D42, "cifs"), "CIFS");
+  EXPECT_EQ(network_file_system(0xFE534D42, "smb3"), "SMB2");
+  EXPECT_EQ(network_file_system(0x517B, ""), "SMB");
+  EXPECT_EQ(network_file_system(0x01021997, "9p"), "9P");
+}
+
+TEST(NetworkFileSystem, FuseIsJudgedByWhatLiesBehindIt) {
+  EXPECT_EQ(network_file_system(0x65735546, "fuse.sshfs"), "fuse.sshfs");
+  EXPECT_EQ(network_file_system(0x65735546, "fuse.ntfs-3g"), std::nullopt);
+  EXPECT_EQ(network_file_system(0x65735546, ""), std::nullopt);
+}
+
+TEST(NetworkFileSystem, LocalOnesAreNot) {
+  EXPECT_EQ(network_file_system(0xEF53, "ext4"), std::nullopt);
+  EXPECT_EQ(network_file_system(0x9123683E, "btrfs"), std::nullopt);
+  EXPECT_EQ(network_file_system(0x01021994, "tmpfs"), std::nullopt);
+  EXPECT_EQ(network_file_system(0x58465342, "xfs"), std::nullopt);
+  EXPECT_EQ(network_file_system(0x794C7630, "overlay"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace workflows::storage::sqlite
