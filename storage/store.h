@@ -1,7 +1,7 @@
 #pragma once
 // The Store: where instances, journals, inboxes and owners are kept. Small, blocking, transactional; made for SQLite,
-// memory and PostgreSQL alike. A Store is one connection: use it from one thread at a time. Several Stores, in one process
-// or many, may share a database.
+// memory and PostgreSQL alike. A Store is one connection: use it from one thread at a time. Several Stores, in one
+// process or many, may share a database.
 //
 // Every failure is an Error: store_busy (try again later; nothing was written), store (I/O; after a failed write this
 // Store refuses all further writes until reopened, S44), store_corrupt, store_version, or the code an item names.
@@ -15,8 +15,8 @@
 #include <variant>
 #include <vector>
 
-#include <workflows/error.h>
 #include <workflows/durability.h>
+#include <workflows/error.h>
 #include <workflows/instance_info.h>
 #include <workflows/journal.h>
 
@@ -24,7 +24,8 @@ namespace workflows::storage {
 
 using OwnerId = std::int64_t;  // 0: nobody
 
-// An engine's right to write for the instances it owns (S42).
+// An engine's right to write for the instances it owns (S42). It belongs to the Store that opened it: batches of this
+// owner go through that Store, and if the Store goes without `close_owner`, the owner is dead at once.
 struct Owner {
   OwnerId id = 0;
   std::int64_t epoch = 0;
@@ -32,12 +33,12 @@ struct Owner {
 
 // ---- items of a batch; each names what it needs. Results in the same order as items.
 
-// Needs no owner. `owned`: the instance belongs to the batch's owner at once and is `running`; else it is queued for any
-// engine that has the workflow.
+// Needs no owner. `owned`: the instance belongs to the batch's owner at once and is `running`; else it is queued for
+// any engine that has the workflow.
 struct Create {
   std::string workflow{};
   std::string id{};
-  std::string params{};   // JSON
+  std::string params{};  // JSON
   std::string version{};
   TimePoint created{};
   bool owned = false;
@@ -48,10 +49,11 @@ struct Created {
   bool same_params = false;  // ... with these params, byte for byte
 };
 
-// Requires: the batch's owner owns the instance. A terminal entry (kind >= 32) also sets the final status.
+// Requires: the batch's owner owns the instance; else the batch fails with code `store`. So it does for every item with
+// such a requirement: it can only be a mistake of the engine. A terminal entry (kind >= 32) also sets the final status.
 struct AppendEntry {
   InstanceKey instance = 0;
-  Entry entry;               // wait_taken also marks the inbox row as taken
+  Entry entry;  // wait_taken also marks the inbox row as taken
 };
 
 // Requires: the batch's owner owns the instance. Status running, waiting or queued.
@@ -60,7 +62,8 @@ struct SetStatus {
   Status status{};
   std::optional<TimePoint> wake{};
   TimePoint at{};
-  bool unload = false;  // the owner drops the instance from memory: the Store may forget what it keeps for writing to it
+  bool unload =
+      false;  // the owner drops the instance from memory: the Store may forget what it keeps for writing to it
 };
 
 // Needs no owner.
@@ -77,8 +80,8 @@ struct Sent {
   bool duplicate = false;
 };
 
-// Takes unowned, unfinished instances of `workflows`, oldest first, for the batch's owner: up to `queued` queued ones, which
-// become running, and up to `waiting` waiting ones, which stay waiting.
+// Takes unowned, unfinished instances of `workflows`, oldest first, for the batch's owner: up to `queued` queued ones,
+// which become running, and up to `waiting` waiting ones, which stay waiting.
 struct Claim {
   std::vector<std::string> workflows{};
   std::uint32_t queued = 0;
@@ -114,8 +117,8 @@ struct Loaded {
   InstanceInfo info;
   OwnerId owner = 0;
   std::string params{};
-  std::vector<Entry> history{};      // of this generation, in commit order
-  std::vector<InboxEvent> inbox{};   // in order of id, taken ones included
+  std::vector<Entry> history{};     // of this generation, in commit order
+  std::vector<InboxEvent> inbox{};  // in order of id, taken ones included
 };
 
 // A new inbox row of an instance that the asking owner owns.
@@ -134,25 +137,30 @@ class Store {
 
   // A new owner row with epoch and lease; `dead` owners found (their process is gone, or their lease has run out) are
   // fenced and replaced in the same transaction: all their unfinished instances become unowned (running ones queued).
+  // Requires: this Store has no owner, or one that was fenced.
   virtual std::expected<Owner, Error> open_owner(Millis lease) = 0;
   // The same for owners that died since; returns how many were replaced.
   virtual std::expected<std::uint32_t, Error> replace_dead_owners() = 0;
-  // Gives back everything that `owner` owns (as replacing does) and removes its row. Allowed for a fenced owner (then it does nothing).
+  // Gives back everything that `owner` owns (as replacing does) and removes its row. Allowed for a fenced owner (then
+  // it does nothing).
   virtual std::expected<void, Error> close_owner(const Owner& owner) = 0;
 
   // True if another connection has committed since the last call: cheap (microseconds), never blocks.
   virtual std::expected<bool, Error> changed() = 0;
   // Inbox rows with id > `after` for instances of `owner`, oldest first, at most `limit`; and the greatest row id seen.
+  // Taken ones included.
   struct Arrivals {
     std::vector<Arrival> events;
-    std::int64_t last = 0;   // pass as `after` next time
+    std::int64_t last = 0;  // pass as `after` next time
   };
   virtual std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) = 0;
   // Instances of `owner` that have untaken events, each once, ordered by key.
   virtual std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) = 0;
 
+  // instance_not_found: no such key. So does `status`.
   virtual std::expected<Loaded, Error> load(InstanceKey key) = 0;
-  virtual std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) = 0;
+  virtual std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow,
+                                                                 const std::string& id) = 0;
   virtual std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) = 0;
   virtual std::expected<InstanceStatus, Error> status(InstanceKey key) = 0;
   // By key, ascending.
@@ -160,8 +168,8 @@ class Store {
 
   // Counters since opening, for tests and reports: what was asked of the disk.
   struct Counters {
-    std::uint64_t transactions = 0;
-    std::uint64_t statements = 0;
+    std::uint64_t transactions = 0;  // that wrote, and were committed
+    std::uint64_t statements = 0;    // run, reads included; the begin and end of a transaction and `changed` are not
   };
   virtual Counters counters() const = 0;
 };
@@ -170,7 +178,7 @@ class Store {
 struct OpenOptions {
   std::string location{};
   Durability durability = Durability::full;
-  bool create = true;       // false: a missing file is an error
+  bool create = true;  // false: a missing file is an error
   bool read_only = false;
 };
 
