@@ -5,6 +5,7 @@
 #include <cassert>
 #include <functional>
 #include <limits>
+#include <memory>
 
 #include <workflows/host.h>
 
@@ -67,6 +68,27 @@ Outcome to_outcome(BodyOutcome outcome) {
 std::string seconds(Millis duration) {
   const auto ms = duration.count();
   return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
+}
+
+bool is_accepted(Millis duration) { return duration >= Millis::zero() && duration <= kMaxDuration; }
+
+std::optional<Error> problem_of(const SleepRequest& request, TimePoint now) {
+  const auto* duration = std::get_if<Duration>(&request.until);
+  if (duration && duration->millis() < Millis::zero()) {
+    return Error{ErrorCode::invalid_duration, "sleep '" + request.name + "' has a negative duration (" +
+                                                  seconds(duration->millis()) + "); give 0 or more"};
+  }
+  if (duration ? is_accepted(duration->millis()) : std::get<TimePoint>(request.until) <= now + kMaxDuration) return {};
+  return Error{ErrorCode::invalid_duration,
+               "sleep '" + request.name + "' would last longer than 10 years, the longest that is allowed"};
+}
+
+std::optional<Error> problem_of(const WaitRequest& request) {
+  if (auto error = refusal([&] { check_event_type(request.type); })) return error;
+  if (!request.timeout || is_accepted(request.timeout->millis())) return std::nullopt;
+  return Error{ErrorCode::invalid_duration, "wait '" + request.name + "' has a timeout of " +
+                                                seconds(request.timeout->millis()) +
+                                                "; accepted are 0 to 10 years, or none to wait for ever"};
 }
 
 }  // namespace
@@ -187,11 +209,11 @@ std::uint32_t Instance::gate(std::size_t delivery) const { return delivery < gat
 
 // ---------------------------------------------------------------- asking
 
-// A ticket is the number of the question in this run. Only code that no longer asks what was recorded can find it
-// taken.
-Ticket Instance::free_ticket() const {
-  const bool taken = asked_ < steps_.size() && steps_[asked_].key != nullptr;
-  return taken ? static_cast<Ticket>(steps_.size()) : asked_;
+// A ticket is the number of the question in this run. Questions of an earlier life that left no record are asked again,
+// perhaps in another order: they fill the gaps, so that the numbers go on counting questions.
+Ticket Instance::free_ticket() {
+  while (free_ < steps_.size() && steps_[free_].key != nullptr) ++free_;
+  return free_;
 }
 
 Instance::Step& Instance::new_step(Ticket ticket) {
@@ -200,6 +222,14 @@ Instance::Step& Instance::new_step(Ticket ticket) {
   step.after = static_cast<std::uint32_t>(delivered_);
   step.need = asked_at_delivery_;
   return step;
+}
+
+// The next question of this kind and name was asked in an earlier life: what it said then counts, not what it says now.
+bool Instance::is_recorded(StepKind kind, const std::string& name) const {
+  const auto found = names_.find(key_of(kind, name));
+  if (found == names_.end()) return false;
+  const auto& [asked, recorded] = found->second;
+  return asked < recorded.size() && recorded[asked] != kNoTicket;
 }
 
 std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name) {
@@ -269,37 +299,31 @@ std::expected<Asked, Error> Instance::do_failed(DoRequest request, Failure failu
 }
 
 std::expected<Asked, Error> Instance::sleep(SleepRequest request, TimePoint now) {
-  const auto* duration = std::get_if<Duration>(&request.until);
-  const TimePoint deadline = duration ? now + duration->millis() : std::get<TimePoint>(request.until);
-  if (duration && duration->millis() < Millis::zero()) {
-    return std::unexpected(Error{ErrorCode::invalid_duration, "sleep '" + request.name + "' has a negative duration (" +
-                                                                  seconds(duration->millis()) + "); give 0 or more"});
-  }
-  if (deadline - now > kMaxDuration) {
-    return std::unexpected(
-        Error{ErrorCode::invalid_duration,
-              "sleep '" + request.name + "' would last longer than 10 years, the longest that is allowed"});
+  if (!is_recorded(StepKind::sleep, request.name)) {
+    if (auto error = problem_of(request, now)) return std::unexpected(std::move(*error));
   }
   const auto ticket = ask(StepKind::sleep, request.name);
   if (!ticket) return std::unexpected(ticket.error());
   Step& step = steps_[*ticket];
   if (step.phase != Phase::unknown) {
     go_on(*ticket, now);
-  } else if (step.began = now, step.deadline = deadline; deadline <= now) {
+    return answer();
+  }
+  const auto* duration = std::get_if<Duration>(&request.until);
+  step.began = now;
+  step.deadline = duration ? now + duration->millis() : std::get<TimePoint>(request.until);
+  if (*step.deadline <= now) {
     end_sleep(*ticket, now);
   } else {
     append(identified_entry(EntryKind::sleep_started, *ticket, now), Urgency::eager);
-    wait_until(*ticket, Phase::sleeping, deadline);
+    wait_until(*ticket, Phase::sleeping, step.deadline);
   }
   return answer();
 }
 
 std::expected<Asked, Error> Instance::wait(WaitRequest request, TimePoint now) {
-  if (auto error = refusal([&] { check_event_type(request.type); })) return std::unexpected(std::move(*error));
-  if (request.timeout && (request.timeout->millis() < Millis::zero() || request.timeout->millis() > kMaxDuration)) {
-    return std::unexpected(Error{ErrorCode::invalid_duration,
-                                 "wait '" + request.name + "' has a timeout of " + seconds(request.timeout->millis()) +
-                                     "; accepted are 0 to 10 years, or none to wait for ever"});
+  if (!is_recorded(StepKind::wait_for_event, request.name)) {
+    if (auto error = problem_of(request)) return std::unexpected(std::move(*error));
   }
   const auto ticket = ask(StepKind::wait_for_event, request.name);
   if (!ticket) return std::unexpected(ticket.error());
@@ -376,10 +400,11 @@ void Instance::finish(BodyOutcome outcome, TimePoint now) {
                                                          " are allowed (payload_limit)");
   }
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
-    if (steps_[ticket].asked && steps_[ticket].phase == Phase::running) {
-      effects_.emplace_back(CancelBody{ticket, steps_[ticket].attempt});
-    }
+    if (!is_armed(steps_[ticket])) continue;
+    effects_.emplace_back(Disarm{ticket});
+    if (steps_[ticket].phase == Phase::running) effects_.emplace_back(CancelBody{ticket, steps_[ticket].attempt});
   }
+  deadlines_.clear();
   const bool completed = std::holds_alternative<Value>(outcome);
   result_ = Finished{completed ? EntryKind::instance_completed : EntryKind::instance_errored,
                      completed ? std::move(std::get<Value>(outcome).json) : std::get<Failure>(outcome).to_json()};
@@ -399,6 +424,12 @@ void Instance::enter(Step& step, Phase phase) {
   if (busy(step.phase)) --busy_;
   if (busy(phase)) ++busy_;
   step.phase = phase;
+}
+
+bool Instance::is_armed(const Step& step) {
+  const bool timed = step.phase == Phase::running || step.phase == Phase::resting || step.phase == Phase::sleeping ||
+                     step.phase == Phase::waiting;
+  return step.asked && timed && step.deadline;
 }
 
 void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> deadline) {
@@ -422,14 +453,19 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
   if (step.config.retries.limit > 0) return run_body(ticket, now);
   // At most once, ever: the start is on disk before the body runs (S10).
   enter(step, Phase::starting);
-  step.start_recorded = true;
-  append(identified_entry(EntryKind::attempt_started, ticket, now), Urgency::awaited);
+  append_start(ticket, Urgency::awaited);
+}
+
+void Instance::append_start(Ticket ticket, Urgency urgency) {
+  steps_[ticket].start_recorded = true;
+  append(identified_entry(EntryKind::attempt_started, ticket, steps_[ticket].began), urgency);
 }
 
 void Instance::run_body(Ticket ticket, TimePoint now) {
   Step& step = steps_[ticket];
   enter(step, Phase::running);
-  effects_.emplace_back(Arm{ticket, now + step.config.timeout.millis()});
+  step.deadline = now + step.config.timeout.millis();
+  effects_.emplace_back(Arm{ticket, *step.deadline});
   if (asking_ && asking_->ticket == ticket) {
     asking_->state = Asked::State::run;
     asking_->attempt = step.attempt;
@@ -438,13 +474,10 @@ void Instance::run_body(Ticket ticket, TimePoint now) {
   }
 }
 
-void Instance::record_start(Ticket ticket, std::uint32_t attempt, TimePoint now) {
-  Step& step = steps_.at(ticket);
+void Instance::record_start(Ticket ticket, std::uint32_t attempt, TimePoint /*now*/) {
+  const Step& step = steps_.at(ticket);
   if (result_ || step.phase != Phase::running || step.attempt != attempt || step.start_recorded) return;
-  step.start_recorded = true;
-  Entry start = identified_entry(EntryKind::attempt_started, ticket, now);
-  start.at = step.began;
-  append(std::move(start), Urgency::eager);
+  append_start(ticket, Urgency::eager);
 }
 
 void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome outcome, TimePoint now) {
@@ -479,11 +512,19 @@ void Instance::delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<M
   if (result_ || step.phase != Phase::choosing || step.attempt != attempt) return;
   if (auto* failure = std::get_if<Failure>(&delay)) return end_do(ticket, std::move(*failure), now);
   const Failure failure = std::get<Failure>(*std::exchange(step.outcome, std::nullopt));
-  rest(ticket, failure, std::get<Millis>(delay), now);
+  const Millis chosen = std::get<Millis>(delay);
+  if (is_accepted(chosen)) return rest(ticket, failure, chosen, now);
+  Failure nonsense =
+      engine_failure("StepError", "the retry delay of step '" + std::string(step_name(ticket)) + "' was computed as " +
+                                      std::to_string(chosen.count()) + " ms after attempt " + std::to_string(attempt) +
+                                      "; accepted are 0 to 10 years");
+  nonsense.cause = std::make_shared<const Failure>(failure);
+  end_do(ticket, std::move(nonsense), now);
 }
 
 void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now) {
   Entry failed = identified_entry(EntryKind::attempt_failed, ticket, now);
+  failed.began = steps_[ticket].began;
   failed.value = failure.to_json();
   failed.deadline = now + delay;
   append(std::move(failed), Urgency::eager);
@@ -552,7 +593,12 @@ void Instance::time_out_wait(Ticket ticket, TimePoint now) {
 
 void Instance::timer(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
-  if (result_) return;
+  if (result_ || !is_armed(step)) return;
+  if (now < *step.deadline) {  // that of an earlier deadline, or a clock that stepped back: not before time (S20)
+    effects_.emplace_back(Arm{ticket, *step.deadline});
+    return;
+  }
+  deadlines_.erase({*step.deadline, ticket});
   if (step.phase == Phase::running) {
     effects_.emplace_back(CancelBody{ticket, step.attempt});
     attempt_failed(
@@ -561,10 +607,7 @@ void Instance::timer(Ticket ticket, TimePoint now) {
                                                std::string(step_name(ticket)) + "' took longer than its timeout of " +
                                                seconds(step.config.timeout.millis())),
         now);
-    return;
-  }
-  if (!step.deadline || *step.deadline > now || deadlines_.erase({*step.deadline, ticket}) == 0) return;
-  if (step.phase == Phase::resting) {
+  } else if (step.phase == Phase::resting) {
     start_attempt(ticket, step.attempt + 1, now);
   } else if (step.phase == Phase::sleeping) {
     end_sleep(ticket, now);
@@ -578,20 +621,19 @@ void Instance::event(InboxEvent event, TimePoint now) {
   if (event.id <= last_event_) return;
   last_event_ = event.id;
   auto& waits = waits_[event.type];
-  if (result_ || waits.empty()) {
-    inbox_[event.type].push_back(std::move(event));
-    return;
+  auto& untaken = inbox_[event.type];
+  untaken.push_back(std::move(event));
+  while (!result_ && !waits.empty() && !untaken.empty()) {
+    const Ticket ticket = waits.front();
+    waits.pop_front();
+    if (const auto deadline = steps_[ticket].deadline) {
+      deadlines_.erase({*deadline, ticket});
+      effects_.emplace_back(Disarm{ticket});
+    } else {
+      --endless_waits_;
+    }
+    if (!take_waiting_event(ticket, now)) time_out_wait(ticket, now);
   }
-  const Ticket ticket = waits.front();
-  waits.pop_front();
-  const auto deadline = steps_[ticket].deadline;
-  if (deadline) {
-    deadlines_.erase({*deadline, ticket});
-    effects_.emplace_back(Disarm{ticket});
-  } else {
-    --endless_waits_;
-  }
-  take_event(ticket, std::move(event), now);
 }
 
 // ---------------------------------------------------------------- delivery
@@ -644,6 +686,7 @@ bool Instance::is_late(const Step& step) const {
 }
 
 bool Instance::release_stalled(TimePoint now) {
+  if (result_) return false;
   const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
   if (delivered_ < order_.size()) {
     if (late != late_.end()) return false;  // the code is about to cancel that await, as it did before

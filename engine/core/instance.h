@@ -89,6 +89,8 @@ class Instance {
  public:
   // `history` and `inbox` as loaded, in order.
   Instance(Identity identity, Limits limits, std::vector<Entry> history, std::vector<InboxEvent> inbox);
+  Instance(Instance&&) = default;  // steps point into names_: no copies
+  Instance& operator=(Instance&&) = default;
 
   // --- asked by workflow code. On an error nothing has changed and nothing is recorded.
   std::expected<Asked, Error> do_(DoRequest request, TimePoint now);
@@ -194,13 +196,15 @@ class Instance {
   // Asking
   std::expected<Ticket, Error> ask(StepKind kind, const std::string& name);
   Step& new_step(Ticket ticket);
-  Ticket free_ticket() const;
+  Ticket free_ticket();
+  bool is_recorded(StepKind kind, const std::string& name) const;
   Asked answer();
   void open_do(Ticket ticket, DoRequest request);
   void go_on(Ticket ticket, TimePoint now);
 
   // A step's life
   void start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now);
+  void append_start(Ticket ticket, Urgency urgency);
   void run_body(Ticket ticket, TimePoint now);
   void attempt_failed(Ticket ticket, Failure failure, TimePoint now);
   void rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now);
@@ -211,6 +215,7 @@ class Instance {
   bool take_waiting_event(Ticket ticket, TimePoint now);
   void time_out_wait(Ticket ticket, TimePoint now);
   void enter(Step& step, Phase phase);
+  static bool is_armed(const Step& step);
   void wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> deadline);
 
   // Delivery
@@ -226,6 +231,7 @@ class Instance {
   Limits limits_;
   Names names_;
   std::vector<Step> steps_;              // by ticket
+  Ticket free_ = 0;                      // all numbers below are taken
   std::uint32_t asked_ = 0;              // steps that the code asked for
   std::uint32_t asked_at_delivery_ = 0;  // ... when the last outcome was delivered
   std::vector<Delivery> order_;          // outcomes in journal order
