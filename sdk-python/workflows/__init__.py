@@ -1,0 +1,128 @@
+"""Durable workflows: Python code that survives crashes, in one database file, without a server.
+
+A workflow is code whose steps are recorded. When the process dies, the next one that opens the database runs the code
+again, and every step that has an outcome returns it at once instead of running.
+
+    import asyncio
+    import workflows
+
+    class Groceries(workflows.WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("place the order", config={"retries": {"limit": 3, "delay": "2 seconds"}})
+            async def order(ctx):
+                return {"order": ctx.idempotency_key, "items": event.payload["items"]}
+
+            placed = await order()
+            await step.sleep("wait for delivery", "2 days")
+            return placed
+
+    async def main():
+        async with workflows.Engine("groceries.db", workflows=[Groceries]) as engine:
+            instance = await engine.create(Groceries, {"items": ["eggs"]}, id="week-47")
+            print(await instance.result())
+
+    asyncio.run(main())
+
+Write workflows with `WorkflowEntrypoint` or `@workflow`; their code gets an `Event` and a `Step` (or, in a plain `def`,
+a `SyncStep`). Run them with `Engine`, or with `run` in a script. Look and send events from other processes with
+`Client`. Every error derives from `WorkflowsError`.
+
+Durations are `timedelta` or text such as "30 seconds", "1h30m", "1.5 days"; times are datetimes with a time zone.
+"""
+
+from workflows._blocking import BlockingStep, SyncStep
+from workflows._client import Client, ClientInstance
+from workflows._config import Retries, StepConfig
+from workflows._define import WorkflowEntrypoint, workflow
+from workflows._engine import Engine, Instance, run
+from workflows._errors import (
+    DependencyError,
+    DivergenceError,
+    EngineClosedError,
+    ForkedError,
+    InstanceExistsError,
+    InstanceFinishedError,
+    InstanceNotFoundError,
+    InvalidConfigError,
+    InvalidDurationError,
+    InvalidNameError,
+    InvalidTransitionError,
+    NonRetryableError,
+    PayloadTooLargeError,
+    SerializationError,
+    StepError,
+    StepLimitError,
+    StepTimeoutError,
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreVersionError,
+    WaitTimeoutError,
+    WorkflowFailedError,
+    WorkflowsError,
+    WorkflowTerminatedError,
+    WrongLoopError,
+)
+from workflows._events import Event, ReceivedEvent
+from workflows._info import AttemptInfo, InstanceInfo, InstanceStatus, Status, StepInfo
+from workflows._pending import StepCall
+from workflows._step import DeclaredStep, Step, StepContext
+from workflows._values import JsonSerializer, PickleSerializer, Serializer
+
+__all__ = [
+    "AttemptInfo",
+    "BlockingStep",
+    "Client",
+    "ClientInstance",
+    "DeclaredStep",
+    "DependencyError",
+    "DivergenceError",
+    "Engine",
+    "EngineClosedError",
+    "Event",
+    "ForkedError",
+    "Instance",
+    "InstanceExistsError",
+    "InstanceFinishedError",
+    "InstanceInfo",
+    "InstanceNotFoundError",
+    "InstanceStatus",
+    "InvalidConfigError",
+    "InvalidDurationError",
+    "InvalidNameError",
+    "InvalidTransitionError",
+    "JsonSerializer",
+    "NonRetryableError",
+    "PayloadTooLargeError",
+    "PickleSerializer",
+    "ReceivedEvent",
+    "Retries",
+    "SerializationError",
+    "Serializer",
+    "Status",
+    "Step",
+    "StepCall",
+    "StepConfig",
+    "StepContext",
+    "StepError",
+    "StepInfo",
+    "StepLimitError",
+    "StepTimeoutError",
+    "StoreBusyError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreVersionError",
+    "SyncStep",
+    "WaitTimeoutError",
+    "WorkflowEntrypoint",
+    "WorkflowFailedError",
+    "WorkflowTerminatedError",
+    "WorkflowsError",
+    "WrongLoopError",
+    "run",
+    "workflow",
+]
+
+for _name in __all__:
+    globals()[_name].__module__ = "workflows"
+del _name

@@ -1,0 +1,191 @@
+"""Management from outside an engine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, TypeAlias
+
+from workflows import _core, _names
+from workflows._config import choice, database_path
+from workflows._define import name_of
+from workflows._engine import ListQuery, event_arguments
+from workflows._errors import ForkedError
+from workflows._info import (
+    InstanceInfo,
+    InstanceStatus,
+    Status,
+    StepInfo,
+    instance_info,
+    instance_status,
+    output_of,
+    step_info,
+)
+from workflows._time import wait_seconds
+from workflows._values import Codec, Serializer
+
+Steps: TypeAlias = list[StepInfo]
+
+_SLICE_MS = 200  # a blocking wait looks so often whether Ctrl-C was pressed
+
+
+class Client:
+    """Creates instances, sends events and looks, from any process, whether or not an engine runs. It runs no workflow
+    code; a running engine acts on what it does within milliseconds. Its calls block for one transaction at most, except
+    `result`. It may be used from several threads.
+
+        with workflows.Client("shop.db") as client:
+            order = client.create("Order", {"sku": "A1"}, id="order-17")
+            order.send_event("paid")
+            print(order.result(timeout="1 minute"))
+
+    Args:
+        db: the path of the database file, which is made if it is not there.
+        serializer: the one that the engines of this database use; default JsonSerializer.
+
+    Raises:
+        StoreError, StoreBusyError, StoreCorruptError, StoreVersionError: the file cannot be used.
+    """
+
+    def __init__(self, db: str | os.PathLike[str], *, serializer: Serializer | None = None):
+        self._codec = Codec(serializer)
+        self._pid = os.getpid()
+        self._native = _core.Client(database_path(db), True)
+
+    def close(self) -> None:
+        """Closes the database. Idempotent; every later call raises EngineClosedError."""
+        if os.getpid() == self._pid:
+            self._native.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def create(
+        self,
+        workflow: Any,
+        params: Any = None,
+        *,
+        id: str | None = None,
+        on_conflict: Literal["error", "return"] = "error",
+    ) -> ClientInstance:
+        """Creates an instance; an engine that runs its workflow starts it. As `Engine.create`."""
+        name = name_of(workflow)
+        existing = choice(on_conflict, "on_conflict", ("error", "return")) == "return"
+        payload = self._codec.encode({} if params is None else params, "params")
+        new_id = "" if id is None else _names.instance_id(id)
+        return ClientInstance(self, *self._here().create(name, payload, new_id, existing))
+
+    def get(self, workflow: Any, id: str) -> ClientInstance:
+        """The instance of this id; InstanceNotFoundError if there is none."""
+        return ClientInstance(self, *self._here().get(name_of(workflow), _names.instance_id(id)))
+
+    def exists(self, workflow: Any, id: str) -> bool:
+        """Whether the workflow has an instance of this id."""
+        return self._here().exists(name_of(workflow), _names.instance_id(id))
+
+    def list(
+        self,
+        workflow: Any = None,
+        status: Status | str | None = None,
+        *,
+        created_after: datetime | str | None = None,
+        id_prefix: str = "",
+        limit: int | None = None,
+    ) -> Iterator[InstanceInfo]:
+        """The instances, oldest first. As `Engine.list`."""
+        query = ListQuery(workflow, status, created_after, id_prefix, limit)
+        while query.wanted:
+            rows = self._here().list(*query.arguments())
+            yield from map(instance_info, rows)
+            query.seen(rows)
+
+    def send_event(
+        self,
+        workflow: Any,
+        id: str,
+        type: str | Mapping[str, Any],
+        payload: Any = None,
+        *,
+        event_id: str | None = None,
+    ) -> None:
+        """Sends an event to an instance. As `Instance.send_event`; InstanceNotFoundError if there is none."""
+        name, data, known = event_arguments(type, payload, event_id, self._codec)
+        self._here().send_event(name_of(workflow), _names.instance_id(id), name, data, known)
+
+    def status(self, workflow: Any, id: str) -> InstanceStatus:
+        """How an instance stands, as of now."""
+        return self.get(workflow, id).status()
+
+    def result(self, workflow: Any, id: str, timeout: float | timedelta | str | None = None) -> Any:
+        """Waits until an instance is finished and returns its output. As `Instance.result`."""
+        return self.get(workflow, id).result(timeout)
+
+    def steps(self, workflow: Any, id: str) -> Steps:
+        """The steps of an instance as recorded so far."""
+        return self.get(workflow, id).steps()
+
+    def _here(self) -> _core.Client:
+        if os.getpid() != self._pid:
+            raise ForkedError(
+                "This client was opened by the process that this one was forked from; open one of its own"
+            )
+        return self._native
+
+
+class ClientInstance:
+    """One instance of a workflow, as a client sees it. Made by `Client.create` and `Client.get`.
+
+    Attributes:
+        id: its id.
+        workflow: the name of its workflow.
+    """
+
+    def __init__(self, client: Client, key: int, workflow: str, id: str):
+        self.id = id
+        self.workflow = workflow
+        self._client = client
+        self._key = key
+
+    def __repr__(self) -> str:
+        return f"<workflows.ClientInstance {self.id!r} of {self.workflow!r}>"
+
+    def status(self) -> InstanceStatus:
+        """How it stands, as of now."""
+        return instance_status(self._client._here().status(self._key), self._client._codec)
+
+    def result(self, timeout: float | timedelta | str | None = None) -> Any:
+        """Waits until it is finished and returns what `run` returned. Ctrl-C ends the waiting.
+
+        Args:
+            timeout: seconds, a timedelta or text such as "5 minutes"; None waits for ever.
+
+        Raises:
+            WorkflowFailedError: an exception left `run`; it is the `cause`.
+            WorkflowTerminatedError: it was terminated.
+            TimeoutError: it is not finished yet; it goes on.
+        """
+        seconds = wait_seconds(timeout, "timeout of result")
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = _SLICE_MS if deadline is None else max(0, round((deadline - time.monotonic()) * 1000))
+            status = self._client._here().result(self._key, min(left, _SLICE_MS))
+            if status is not None:
+                return output_of(status, self._client._codec, self.workflow, self.id)
+            if left == 0:
+                raise TimeoutError(f"{self!r} was not finished within {timeout!r}")
+
+    def send_event(self, type: str | Mapping[str, Any], payload: Any = None, *, event_id: str | None = None) -> None:
+        """Sends it an event. As `Instance.send_event`."""
+        self._client.send_event(self.workflow, self.id, type, payload, event_id=event_id)
+
+    def steps(self) -> list[StepInfo]:
+        """Its steps as recorded so far, in the order in which they were asked for."""
+        return [step_info(row, self._client._codec) for row in self._client._here().steps(self._key)]

@@ -1,0 +1,218 @@
+"""How a step runs (S9). The engine checks ranges and fills in defaults; here are the shapes that Python users write."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, NamedTuple, cast
+
+from workflows import _core
+from workflows._errors import InvalidConfigError, InvalidDurationError
+from workflows._time import Duration, duration_ms
+
+Delay = Duration | Callable[[Any, Exception], Duration | Awaitable[Duration]]
+"""A duration, or a callable (sync or async) that gets the step's context and the error and returns one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """How often and when a failed step is tried again.
+
+    Attributes:
+        limit: further attempts after the first; 0 means that the body runs at most once, ever.
+        delay: the time before the next attempt, or a callable `(ctx, error)` that returns it (within 5 seconds; it may
+            be async). What a callable returns is used as it is, without `backoff`.
+        backoff: how the delay d grows after attempt n: "constant" d, "linear" d*n, "exponential" d*2^(n-1).
+        max_delay: the delay grows no longer than this.
+        jitter: the share of the delay that is random, from 0 to 1.
+    """
+
+    limit: int = 5
+    delay: Delay = "1 second"
+    backoff: Literal["constant", "linear", "exponential"] = "exponential"
+    max_delay: Duration = "1 hour"
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepConfig:
+    """The config of a step, as an alternative to a dict of the same keys.
+
+        config=workflows.StepConfig(retries=workflows.Retries(limit=3, delay="2s"), timeout=timedelta(minutes=1))
+
+    Attributes:
+        retries: what happens after a failed attempt.
+        timeout: how long one attempt may take.
+        sensitive: "output" hides the result from operators: they see [REDACTED]. The program gets the real value.
+    """
+
+    retries: Retries = field(default_factory=Retries)
+    timeout: Duration = "10 minutes"
+    sensitive: Literal["output"] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a dict, with only the keys that are set."""
+        result: dict[str, Any] = {"retries": dataclasses.asdict(self.retries), "timeout": self.timeout}
+        if self.sensitive is not None:
+            result["sensitive"] = self.sensitive
+        return result
+
+
+class Compiled(NamedTuple):
+    """A checked config: what the engine gets (None: the defaults), and the delay that the engine asks us for."""
+
+    native: _core.StepConfig | None = None
+    delay: Callable[[Any, Exception], Any] | None = None
+
+
+_BACKOFFS = ("constant", "linear", "exponential")
+
+
+def compile_config(config: StepConfig | Mapping[str, Any] | None) -> Compiled:
+    """Checks a step's config. Raises InvalidConfigError that names the key."""
+    if config is None:
+        return Compiled()
+    given = _members(config, StepConfig, "config")
+    plain: dict[str, Any] = {}
+    delay: Callable[[Any, Exception], Any] | None = None
+    if "retries" in given:
+        plain["retries"], delay = _retries(given["retries"])
+    if "timeout" in given:
+        plain["timeout"] = _duration(given["timeout"], "timeout")
+    sensitive = given.get("sensitive")
+    if sensitive is not None:
+        if sensitive != "output":
+            raise _refusal("sensitive", sensitive, '"output"')
+        plain["sensitive"] = sensitive
+    return Compiled(_core.StepConfig(json.dumps(plain), delay is not None), delay)
+
+
+def _retries(value: object) -> tuple[dict[str, Any], Callable[[Any, Exception], Any] | None]:
+    given = _members(value, Retries, "config retries")
+    plain: dict[str, Any] = {}
+    delay: Callable[[Any, Exception], Any] | None = None
+    if "limit" in given:
+        plain["limit"] = _limit(given["limit"])
+    if "delay" in given:
+        if callable(given["delay"]):
+            delay = given["delay"]
+        else:
+            plain["delay"] = _duration(given["delay"], "retries.delay")
+    if "backoff" in given:
+        if given["backoff"] not in _BACKOFFS:
+            raise _refusal("retries.backoff", given["backoff"], '"constant", "linear" or "exponential"')
+        plain["backoff"] = given["backoff"]
+    if "max_delay" in given:
+        plain["max_delay"] = _duration(given["max_delay"], "retries.max_delay")
+    if "jitter" in given:
+        plain["jitter"] = _share(given["jitter"])
+    return plain, delay
+
+
+def _members(value: object, shape: type[Any], where: str) -> Mapping[str, Any]:
+    known = [f.name for f in dataclasses.fields(shape)]
+    if isinstance(value, shape):
+        return {name: getattr(value, name) for name in known}
+    if not isinstance(value, Mapping):
+        raise InvalidConfigError(
+            f"The step's {where} is {value!r} of type {type(value).__name__}. Accepted: a dict with the keys "
+            f"{', '.join(known)}, or workflows.{shape.__name__}."
+        )
+    for key in cast("Mapping[object, Any]", value):
+        if key not in known:
+            raise InvalidConfigError(f"The step's {where} has an unknown key {key!r}. Known keys: {', '.join(known)}.")
+    return cast("Mapping[str, Any]", value)
+
+
+def _refusal(key: str, value: object, accepted: str) -> InvalidConfigError:
+    return InvalidConfigError(f"In the step's config {key} is {value!r}, which is not accepted. Accepted: {accepted}.")
+
+
+def _duration(value: object, key: str) -> int:
+    try:
+        return duration_ms(value, f"step's config {key}")
+    except InvalidDurationError as error:
+        raise InvalidConfigError(str(error)) from None
+
+
+def _limit(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32 - 1:
+        raise _refusal("retries.limit", value, "a whole number from 0 on; 0 means one attempt")
+    return value
+
+
+def _share(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1 or math.isnan(value):
+        raise _refusal("retries.jitter", value, "a number from 0 to 1")
+    return float(value)
+
+
+def public_config(native: _core.StepConfig) -> StepConfig:
+    """The config that a step runs with, for its context."""
+    return StepConfig(
+        retries=Retries(
+            limit=native.limit,
+            delay=timedelta(milliseconds=native.delay_ms),
+            backoff=cast("Any", native.backoff),
+            max_delay=timedelta(milliseconds=native.max_delay_ms),
+            jitter=native.jitter,
+        ),
+        timeout=timedelta(milliseconds=native.timeout_ms),
+        sensitive="output" if native.sensitive_output else None,
+    )
+
+
+# ---- options of the engine
+
+_SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+
+
+def size_bytes(value: object, what: str) -> int:
+    """Bytes of `1048576` or "1 MiB"; None and 0 mean no limit."""
+    if value is None:
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str):
+        number = value.strip().rstrip("abgikmABGIKM").rstrip()
+        unit = value.strip()[len(number) :].strip().lower()
+        try:
+            size = float(number) * _SIZES[unit]
+        except (KeyError, ValueError):
+            size = -1
+        if 0 <= size < 2**63:
+            return math.ceil(size)
+    raise InvalidConfigError(
+        f'The {what} is {value!r}. Accepted: a number of bytes, or text such as "512 KiB" or "1 MiB"; 0 for none.'
+    )
+
+
+def count(value: object, what: str, *, least: int) -> int:
+    """A whole number of at least `least` that the engine can hold."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**32:
+        raise InvalidConfigError(f"The {what} is {value!r}. Accepted: a whole number from {least} on.")
+    return value
+
+
+def choice(value: object, what: str, accepted: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in accepted:
+        raise InvalidConfigError(f"The {what} is {value!r}. Accepted: {', '.join(map(repr, accepted))}.")
+    return value
+
+
+def database_path(value: str | os.PathLike[str]) -> bytes:
+    """The path as the operating system has it."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise InvalidConfigError(
+            f'db is {value!r} of type {type(value).__name__}. Accepted: the path of a file, or ":memory:".'
+        )
+    path = os.fsencode(value)
+    if not path or b"\0" in path or b"://" in path:
+        raise InvalidConfigError(f'db is {value!r}. Accepted: the path of a file, or ":memory:".')
+    return path

@@ -1,0 +1,70 @@
+"""Exceptions taken apart into values, and put together again without running their constructors (S13)."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, cast
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+def find_attribute(reference: str) -> object | None:
+    """What "module:qualified.name" names, importing the module if that works; None if there is no such thing."""
+    module_name, _, qualified = reference.partition(":")
+    found: Any = sys.modules.get(module_name)
+    if found is None:
+        try:
+            found = importlib.import_module(module_name)
+        except Exception:
+            return None
+    for part in qualified.split("."):
+        found = getattr(found, part, None)
+    return cast("object | None", found)
+
+
+def reference_to(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def find_exception(reference: str) -> type[Exception] | None:
+    found = find_attribute(reference)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def _builtin_base(cls: type[BaseException]) -> type[BaseException]:
+    """The nearest class that comes with Python: it alone may hold state outside `args` and `__dict__`."""
+    return next(base for base in cls.__mro__ if base.__module__ == "builtins" and issubclass(base, BaseException))
+
+
+def take_apart(error: BaseException) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Arguments and attributes, notes included."""
+    reduced = cast("tuple[Any, ...]", _builtin_base(type(error)).__reduce__(error))
+    state: dict[str, object] = dict(reduced[2]) if len(reduced) > 2 and reduced[2] else {}
+    return tuple(reduced[1]), state
+
+
+def put_together(cls: type[Exception], args: tuple[object, ...], state: dict[str, object]) -> Exception:
+    """The exception as it was. `__init__` of user classes does not run: its signature need not fit `args`."""
+    base = _builtin_base(cls)
+    try:
+        error = base.__new__(cls, *args)
+    except TypeError:  # a class made in C has a constructor of its own
+        error = cls.__new__(cls, *args)
+    try:
+        base.__init__(error, *args)
+    except TypeError:  # a user class passes other arguments on
+        error.args = args
+    for name, value in state.items():
+        setattr(error, name, value)
+    return error
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback for people, without the frames of this library that lead to user code."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))

@@ -1,0 +1,371 @@
+"""Drives the engine from an event loop, as host.h asks: poll it when its descriptor is readable and after every turn in
+which a verb was used, and carry out what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import os
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from workflows import _core, _failures
+from workflows._blocking import SyncStep
+from workflows._bodies import Bodies
+from workflows._define import Definition
+from workflows._errors import EngineClosedError, ForkedError, WorkflowsError, WrongLoopError, by_code
+from workflows._events import Event
+from workflows._pending import FAILURE, VALUE
+from workflows._run import Run
+from workflows._step import Step
+from workflows._time import to_datetime
+from workflows._values import Codec
+from workflows._watched import Watched
+
+logger = logging.getLogger("workflows")
+
+T = TypeVar("T")
+
+STALL_TURNS = 50  # turns of the loop in which a replaying run does nothing before it counts as stalled
+_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+_REPLY_ERROR = 3  # index of Error in CallReply::result
+
+
+class Runner:
+    """One open engine on one running loop. Everything happens on the loop's thread."""
+
+    def __init__(
+        self, host: _core.Host, definitions: Mapping[str, Definition], env: Any, codec: Codec, threads: int | None
+    ):
+        self.host = host
+        self.codec = codec
+        self.loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        self.bodies = Bodies(self, threads)
+        self.closed = False
+        self._closing = False
+        self._pid = os.getpid()
+        self._definitions = definitions
+        self._env = env
+        self._failure: WorkflowsError | None = None  # why the engine stopped
+        self._runs: dict[int, Run] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # the loop itself holds tasks weakly
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._stalling: set[Run] = set()
+        self._turn_due = False
+        self._tick_due = False
+        self._context = contextvars.copy_context()
+        self._carry_out: tuple[Callable[..., None], ...] = (  # in the order of host.h's Action
+            self._start_instance,
+            self._resolve_step,
+            self._run_body,
+            self.bodies.cancel,
+            self._choose_delay,
+            self._start_node,
+            self._evict,
+            self._instance_ended,
+            self._reply,
+            self._log,
+            self._stopped,
+        )
+        self.loop.add_reader(host.fd, self._turn)
+        self.touch()
+
+    # ---- for everyone
+
+    def check(self) -> None:
+        """Raises if the engine cannot be used here and now."""
+        if os.getpid() != self._pid:
+            raise ForkedError(
+                "This engine was opened by the process that this one was forked from; open one of its own"
+            )
+        if self._failure is not None:
+            raise self._failure
+        if self.closed:
+            raise EngineClosedError("The engine is closed; open one with `async with workflows.Engine(...)`")
+        self.check_loop()
+
+    def check_loop(self) -> None:
+        """Raises if this is not the loop that opened the engine."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is not self.loop:
+            raise WrongLoopError(
+                f"The engine is used {'outside of any event loop' if loop is None else 'on another event loop'}; it "
+                f"belongs to the loop that opened it. In a thread, use asyncio.run_coroutine_threadsafe, or "
+                f"workflows.Client."
+            )
+
+    @property
+    def belongs_here(self) -> bool:
+        """Whether this process opened it."""
+        return os.getpid() == self._pid
+
+    def touch(self) -> None:
+        """A verb was used: poll once the turn is over."""
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon(self._turn, context=self._context)
+
+    def spawn(self, work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
+        """A task that is held until it is done."""
+        task = self.loop.create_task(work, context=context or self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def call_soon_from_thread(self, callback: Callable[..., object], *args: Any) -> bool:
+        """From another thread; False if the loop is gone."""
+        try:
+            self.loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            return False
+        return True
+
+    async def reply(self, call: int) -> Any:
+        """The answer to a call."""
+        self.touch()
+        future = self._replies[call] = self.loop.create_future()
+        try:
+            return await future
+        finally:
+            self._replies.pop(call, None)
+
+    # ---- the loop
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        if self.closed:
+            return
+        try:
+            actions = self.host.poll()
+        except WorkflowsError as error:
+            self._stopped(error.code, str(error))
+            return
+        for action in actions:
+            try:
+                self._carry_out[action[0]](*action[1:])
+            except Exception:
+                logger.exception("The engine could not carry out %r", action)
+        if actions:
+            self.touch()
+
+    def _start_instance(self, key: int, workflow: str, id: str, params: bytes, created: int) -> None:
+        if self._closing:
+            return
+        run = self._runs[key] = Run(self, key, self._definitions[workflow], id)
+        run.task = self.spawn(self._execute(run, params, created))
+        run.task.add_done_callback(lambda task: self._code_ended(run, None if task.cancelled() else task.result()))
+        run.may_stall = self.host.replaying(key)
+        if run.may_stall:
+            self.watch_stall(run)
+
+    def _resolve_step(self, key: int, ticket: int, outcome: tuple[Any, ...]) -> None:
+        if key in self._runs:
+            self._runs[key].resolve(ticket, outcome)
+
+    def _run_body(self, key: int, ticket: int, attempt: int) -> None:
+        node = self._runs[key].node_of(ticket) if key in self._runs else None
+        if node is not None and not self._closing:
+            self.bodies.start(node, attempt)
+
+    def _choose_delay(self, key: int, ticket: int, attempt: int, failure: tuple[Any, ...]) -> None:
+        node = self._runs[key].node_of(ticket) if key in self._runs else None
+        if node is not None:
+            self.spawn(self.bodies.choose_delay(node, attempt, failure))
+
+    def _start_node(self, key: int, node: int, failed: int | None) -> None:
+        if key in self._runs:
+            self._runs[key].start_node(node, failed)
+
+    def _evict(self, key: int) -> None:
+        run = self._runs.get(key)
+        if run is None:
+            self.host.evicted(key)
+            return
+        run.evicting = True
+        run.stop()
+
+    def _instance_ended(self, key: int, _status: tuple[Any, ...]) -> None:
+        run = self._runs.pop(key, None)
+        if run is not None:
+            run.stop()
+
+    def _reply(self, call: int, kind: int, result: Any) -> None:
+        future = self._replies.get(call)
+        if future is None or future.done():
+            return
+        if kind == _REPLY_ERROR:
+            code, message = result
+            future.set_exception(by_code[code](message))
+        else:
+            future.set_result(result)
+
+    def _log(self, level: int, message: str) -> None:
+        logger.log(_LEVELS[level], "%s", message)
+
+    def _stopped(self, code: str, message: str) -> None:
+        self._failure = by_code[code](message)
+        logger.error("The engine has stopped: %s", message)
+        self._stop_all()
+        self._fail_replies(self._failure)
+
+    # ---- the code of an instance
+
+    async def _execute(self, run: Run, params: bytes, created: int) -> tuple[Any, ...] | None:
+        """The outcome of the run; None if its code was made to end."""
+        definition = run.definition
+        try:
+            event = Event(self.codec.decode(params), to_datetime(created), run.id, definition.name)
+            code = definition.make(self._env)
+            if definition.is_async:
+                output = await Watched(code(event, Step(run)), f"{run!r}")
+            else:
+                output = await self._in_thread(run, code, event)
+            return (VALUE, self.codec.encode(output, "output"))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if run.stopped or (task is not None and task.cancelling()):
+                raise
+            return self._failed(error)  # something that the code awaited was cancelled, not the code
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            return self._failed(error)
+
+    def _failed(self, error: BaseException) -> tuple[Any, ...]:
+        return (FAILURE, _failures.from_exception(error, self.codec))
+
+    async def _in_thread(self, run: Run, code: Callable[[Any, Any], Any], event: Event) -> Any:
+        done: asyncio.Future[tuple[Any, BaseException | None]] = self.loop.create_future()
+
+        def finish(output: Any, error: BaseException | None) -> None:
+            if not done.done():
+                done.set_result((output, error))
+
+        def main() -> None:
+            try:
+                output = code(event, SyncStep(run))
+            except BaseException as error:
+                self.call_soon_from_thread(finish, None, error)
+            else:
+                self.call_soon_from_thread(finish, output, None)
+
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(main,), name=f"workflows-{run.id}", daemon=True).start()
+        output, error = await done
+        if error is not None:
+            raise error
+        if asyncio.iscoroutine(output):
+            output.close()
+            raise TypeError(f"{run!r} returned a coroutine from a plain def; make its run async")
+        return output
+
+    def _code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
+        if run.stopped:
+            self._stopped_code_ended(run, outcome)
+            return
+        if outcome is None:
+            logger.warning("%r was cancelled from outside; it goes on when the engine is opened again", run)
+        elif not self.closed:
+            self.host.finish(run.key, outcome)
+            self.touch()
+            run.warn_unawaited()
+        run.stop()
+
+    def _stopped_code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
+        if outcome is not None:
+            logger.warning(
+                "%r ended by itself after it was cancelled; that is not recorded. Let asyncio.CancelledError pass.", run
+            )
+        if run.evicting and not self.closed:
+            self._runs.pop(run.key, None)
+            self.host.evicted(run.key)
+            self.touch()
+
+    # ---- runs that replay and stand still
+
+    def watch_stall(self, run: Run) -> None:
+        """The run did something; look whether it goes on."""
+        run.quiet_turns = 0
+        self._stalling.add(run)
+        self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        if not self._tick_due and self._stalling:
+            self._tick_due = True
+            self.loop.call_soon(self._tick, context=self._context)
+
+    def _tick(self) -> None:
+        self._tick_due = False
+        if self.closed:
+            return
+        for run in list(self._stalling):
+            if run.stopped or not self.host.replaying(run.key):
+                run.may_stall = False
+                self._stalling.discard(run)
+            elif run.bodies:
+                self._stalling.discard(run)  # until the body ends
+            else:
+                self._count_quiet_turn(run)
+        self._tick_soon()
+
+    def _count_quiet_turn(self, run: Run) -> None:
+        run.quiet_turns += 1
+        if run.quiet_turns < STALL_TURNS:
+            return
+        run.quiet_turns = 0
+        if self.host.release_stalled(run.key):
+            self.touch()
+        else:
+            self._stalling.discard(run)  # until it does something
+
+    # ---- the end
+
+    def _stop_all(self) -> None:
+        for run in list(self._runs.values()):
+            run.stop()
+        self.bodies.cancel_all()
+
+    def _fail_replies(self, error: Exception) -> None:
+        for future in self._replies.values():
+            if not future.done():
+                future.set_exception(error)
+
+    async def close(self, drain_seconds: float, patience_seconds: float = 5.0) -> None:
+        """Ends all code, lets bodies finish for `drain_seconds`, then cancels them and closes the engine."""
+        self._closing = True
+        for run in list(self._runs.values()):
+            run.stop()
+        if drain_seconds > 0:
+            await self._until(lambda: not self.bodies.running, drain_seconds)
+        self.bodies.cancel_all()
+        await self._until(lambda: not self._tasks, patience_seconds)
+        for task in self._tasks:
+            logger.warning("%r does not end although it was cancelled; it is left behind", task)
+        self.close_now()
+
+    async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
+        deadline = self.loop.time() + seconds
+        while not reached() and self.loop.time() < deadline:
+            tasks = [*self._tasks]
+            if tasks:
+                await asyncio.wait(tasks, timeout=min(0.05, deadline - self.loop.time()))
+            else:
+                await asyncio.sleep(0.005)
+
+    def close_now(self) -> None:
+        """Closes the engine without waiting for anything of ours. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self.host.fd)
+            self._fail_replies(EngineClosedError("The engine was closed before the answer came"))
+        self.bodies.close()
+        self.host.close()
