@@ -99,8 +99,9 @@ struct Codec<void> {
 
 // The type that a value is recorded as: text for literals.
 template <class T>
-using RecordedAs = std::conditional_t<std::is_convertible_v<std::remove_reference_t<T>, const char*>, std::string,
-                                      std::remove_cvref_t<T>>;
+using RecordedAs =
+    std::conditional_t<std::is_same_v<std::decay_t<T>, const char*> || std::is_same_v<std::decay_t<T>, char*>,
+                       std::string, std::remove_cvref_t<T>>;
 
 template <class T>
 std::string to_json(const T& value) {

@@ -571,6 +571,9 @@ Workflow<T> part(Workflow<T>&& workflow) {
   return std::move(workflow);
 }
 
+template <class T>
+concept Joinable = requires(T&& awaitable) { part(std::forward<T>(awaitable)); };
+
 template <class Part>
 auto result_of(Part& part) {
   if constexpr (std::is_void_v<decltype(part.result())>) {
@@ -646,6 +649,7 @@ class WhenAllOf {
 // results, std::monostate for void. Goes on when all have ended; if some failed, it throws what the first of them, in
 // the order given here, threw.
 template <class... Awaitables>
+  requires(detail::Joinable<Awaitables> && ...)
 auto when_all(Awaitables&&... awaitables) {
   return detail::WhenAll<decltype(detail::part(std::forward<Awaitables>(awaitables)))...>(
       detail::part(std::forward<Awaitables>(awaitables))...);
