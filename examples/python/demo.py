@@ -12,6 +12,8 @@ from pathlib import Path
 
 from grocery_shop import GroceryShop
 
+import workflows
+
 AGENT = Path(__file__).with_name("groceries.py")
 PATIENCE_S = 60
 
@@ -19,10 +21,11 @@ PATIENCE_S = 60
 class Demo:
     def __init__(self, folder: Path) -> None:
         self.log = folder / "executed"
+        self.database = folder / "groceries.db"
         self.shop = GroceryShop(folder / "shop")
         self.command = [
-            sys.executable, str(AGENT), "--db", str(folder / "groceries.db"), "--id", "week-47",
-            "--shop", str(self.shop.file), "--answer-after", "0.5", "--delivery", "4 seconds",
+            sys.executable, str(AGENT), "--db", str(self.database), "--id", "week-47",
+            "--shop", str(self.shop.file), "--answer-after", "1", "--delivery", "4 seconds",
         ]  # fmt: skip
         self.told = 0
 
@@ -45,6 +48,12 @@ class Demo:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"the agent did not get on within {PATIENCE_S} seconds")
             time.sleep(0.02)
+
+    def waits_for_delivery(self) -> bool:
+        if not self.accepted("payment"):
+            return False
+        with workflows.Client(self.database) as client:
+            return client.status("Groceries", "week-47").status == "waiting"
 
     def accepted(self, what: str) -> int:
         return sum(entry["what"] == what for entry in self.shop.accepted())
@@ -72,8 +81,7 @@ def main() -> int:
 
         tell("2. The agent starts again. It cannot know whether it ordered, so it asks again, with the same key.")
         agent = demo.start()
-        demo.watch(agent, lambda: demo.accepted("payment") == 1)
-        time.sleep(1.5)  # the answer arrives, and the agent begins to wait for the delivery
+        demo.watch(agent, demo.waits_for_delivery)
         kill(agent)
         tell("   kill -9, while it waits for the delivery.\n")
 

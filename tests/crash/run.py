@@ -9,6 +9,7 @@ import os
 import random
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["WORKFLOWS_BUILD"] = str(arguments.build.resolve())
 
-    from crash_harness import FAIL_POINTS, Crasher, Violation
+    from crash_harness import FAIL_POINTS, PROGRAMS_AT_ONCE, Crasher, Violation
     from crash_scenarios import SCENARIOS
 
     scenarios = [scenario for scenario in SCENARIOS if arguments.only in (None, scenario.name)]
@@ -36,18 +37,24 @@ def main() -> int:
 
     total = 0
     for scenario in scenarios:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(PROGRAMS_AT_ONCE) as pool:
             crasher = Crasher(scenario, Path(folder))
-            number = None
+            which = ""
             try:
                 kills = 0
                 if arguments.round is None:
                     kills += sum(crasher.at_every_pass(point) for point in FAIL_POINTS)
-                for number in range(arguments.rounds) if arguments.round is None else [arguments.round]:
-                    chance = random.Random(f"{arguments.seed} {scenario.name} {number}")
-                    kills += crasher.all_of([crasher.random_plan(chance)])
+                numbers = range(arguments.rounds) if arguments.round is None else [arguments.round]
+                plans = [
+                    crasher.random_plan(random.Random(f"{arguments.seed} {scenario.name} {number}"))
+                    for number in numbers
+                ]
+                trials = [pool.submit(crasher.once, plan) for plan in plans]
+                for number, trial in zip(numbers, trials, strict=True):
+                    which = f" --round {number}"
+                    kills += trial.result()
             except Violation as violation:
-                which = "" if number is None else f" --round {number}"
+                pool.shutdown(cancel_futures=True)
                 print(f"{violation}\nrepeat with: {repeat} --only {scenario.name}{which}", flush=True)
                 return 1
         print(f"{scenario.name}: {kills} kills", flush=True)

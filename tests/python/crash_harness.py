@@ -38,9 +38,13 @@ PROGRAMS_AT_ONCE = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Scenario:
-    """A program, and what it did to the world outside. Both get the folder that it works in; DATABASE is in it."""
+    """A program, and what it did to the world outside. Both get the folder that it works in; DATABASE is in it.
+
+    `commits`: it makes at least so many, because each of them waits for the one before.
+    """
 
     name: str
+    commits: int
     command: Callable[[Path], list[str]]
     outside: Callable[[Path], Any] = lambda _: None
 
@@ -213,7 +217,7 @@ class Crasher:
     def _random_kill(self, chance: random.Random) -> Kill:
         if chance.random() < 0.5:
             return Kill(chance.choice(FAIL_POINTS), chance.randint(1, 8))
-        return Kill(after_s=chance.uniform(0.001, self.undisturbed.took_s))
+        return Kill(after_s=chance.uniform(0.1, 1.1) * self.undisturbed.took_s)
 
     def _trial(self) -> Trial:
         folder = self.folder / f"{self.scenario.name}-{next(self._numbers)}"
