@@ -33,6 +33,7 @@ Durations are `timedelta` or text such as "30 seconds", "1h30m", "1.5 days"; tim
 from workflows._blocking import BlockingStep, SyncStep
 from workflows._client import Client, ClientInstance
 from workflows._config import Retries, StepConfig
+from workflows._context import StepContext
 from workflows._define import WorkflowEntrypoint, workflow
 from workflows._engine import Engine, Instance, run
 from workflows._errors import (
@@ -66,7 +67,7 @@ from workflows._errors import (
 from workflows._events import Event, ReceivedEvent
 from workflows._info import AttemptInfo, InstanceInfo, InstanceStatus, Status, StepInfo
 from workflows._pending import StepCall
-from workflows._step import DeclaredStep, Step, StepContext
+from workflows._step import DeclaredStep, Step
 from workflows._values import JsonSerializer, PickleSerializer, Serializer
 
 __all__ = [
@@ -123,6 +124,5 @@ __all__ = [
     "workflow",
 ]
 
-for _name in __all__:
-    globals()[_name].__module__ = "workflows"
-del _name
+for _public in [globals()[_name] for _name in __all__]:
+    _public.__module__ = "workflows"

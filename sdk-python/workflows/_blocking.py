@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from workflows._config import StepConfig
+from workflows._declaration import Declaration
 from workflows._pending import NO_DEFAULT, StepCall
-from workflows._step import DeclaredStep, Step
+from workflows._step import Step
 from workflows._time import Duration
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class BlockingStep(Generic[P, R]):
 
     __name__: str
 
-    def __init__(self, hand_over: HandOver, declared: DeclaredStep[P, R]):
-        functools.update_wrapper(self, declared.function)
+    def __init__(self, hand_over: HandOver, declaration: Declaration):
+        functools.update_wrapper(self, declaration.function)
         self._hand_over = hand_over
-        self.declared = declared
+        self.declaration = declaration
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -45,10 +46,10 @@ class BlockingStep(Generic[P, R]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         """Runs the step, after what it depends on, and returns its result. Arguments fill the other parameters."""
-        return self._hand_over(lambda: self.declared(*args, **kwargs))
+        return self._hand_over(lambda: StepCall[R](self.declaration.call(args, kwargs)))
 
     def __repr__(self) -> str:
-        return repr(self.declared)
+        return repr(self.declaration)
 
 
 class BlockingDecorator(Protocol):
@@ -135,10 +136,15 @@ class SyncStep:
 
     def do(self, name: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Declares a function as a step; calling it runs it, after what it depends on. As `Step.do`."""
+        declare: Callable[..., Any] = self._step.do
         if callable(name):
-            return BlockingStep(self._hand_over, self._step.do(name))
-        declare = self._step.do(name, *args, **kwargs)
-        return lambda function: BlockingStep(self._hand_over, declare(function))
+            return BlockingStep[Any, Any](self._hand_over, declare(name).declaration)
+        declare = declare(name, *args, **kwargs)
+
+        def blocking(function: Callable[..., Any]) -> BlockingStep[Any, Any]:
+            return BlockingStep(self._hand_over, declare(function).declaration)
+
+        return blocking
 
     def sleep(self, name: str, duration: Duration) -> None:
         """Sleeps for a duration. As `Step.sleep`."""

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from workflows import _failures
+from workflows._declaration import Node
 from workflows._errors import StepError
 from workflows._pending import FAILURE, VALUE
-from workflows._step import Node
 from workflows._time import MAX_DURATION_MS, duration_ms
 from workflows._watched import Watched
 

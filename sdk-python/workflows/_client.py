@@ -32,6 +32,28 @@ Steps: TypeAlias = list[StepInfo]
 _SLICE_MS = 200  # a blocking wait looks so often whether Ctrl-C was pressed
 
 
+class Access:
+    """The way of a client and its instances to the database."""
+
+    def __init__(self, native: _core.Client, codec: Codec):
+        self._native = native
+        self._pid = os.getpid()
+        self.codec = codec
+
+    @property
+    def belongs_here(self) -> bool:
+        """Whether this process opened it."""
+        return os.getpid() == self._pid
+
+    def here(self) -> _core.Client:
+        """The client, if it may be used here."""
+        if not self.belongs_here:
+            raise ForkedError(
+                "This client was opened by the process that this one was forked from; open one of its own"
+            )
+        return self._native
+
+
 class Client:
     """Creates instances, sends events and looks, from any process, whether or not an engine runs. It runs no workflow
     code; a running engine acts on what it does within milliseconds. Its calls block for one transaction at most, except
@@ -51,14 +73,12 @@ class Client:
     """
 
     def __init__(self, db: str | os.PathLike[str], *, serializer: Serializer | None = None):
-        self._codec = Codec(serializer)
-        self._pid = os.getpid()
-        self._native = _core.Client(database_path(db), True)
+        self._access = Access(_core.Client(database_path(db), True), Codec(serializer))
 
     def close(self) -> None:
         """Closes the database. Idempotent; every later call raises EngineClosedError."""
-        if os.getpid() == self._pid:
-            self._native.close()
+        if self._access.belongs_here:
+            self._access.here().close()
 
     def __enter__(self) -> Client:
         return self
@@ -79,17 +99,17 @@ class Client:
         """Creates an instance; an engine that runs its workflow starts it. As `Engine.create`."""
         name = name_of(workflow)
         existing = choice(on_conflict, "on_conflict", ("error", "return")) == "return"
-        payload = self._codec.encode({} if params is None else params, "params")
+        payload = self._access.codec.encode({} if params is None else params, "params")
         new_id = "" if id is None else _names.instance_id(id)
-        return ClientInstance(self, *self._here().create(name, payload, new_id, existing))
+        return ClientInstance(self._access, *self._access.here().create(name, payload, new_id, existing))
 
     def get(self, workflow: Any, id: str) -> ClientInstance:
         """The instance of this id; InstanceNotFoundError if there is none."""
-        return ClientInstance(self, *self._here().get(name_of(workflow), _names.instance_id(id)))
+        return ClientInstance(self._access, *self._access.here().get(name_of(workflow), _names.instance_id(id)))
 
     def exists(self, workflow: Any, id: str) -> bool:
         """Whether the workflow has an instance of this id."""
-        return self._here().exists(name_of(workflow), _names.instance_id(id))
+        return self._access.here().exists(name_of(workflow), _names.instance_id(id))
 
     def list(
         self,
@@ -103,7 +123,7 @@ class Client:
         """The instances, oldest first. As `Engine.list`."""
         query = ListQuery(workflow, status, created_after, id_prefix, limit)
         while query.wanted:
-            rows = self._here().list(*query.arguments())
+            rows = self._access.here().list(*query.arguments())
             yield from map(instance_info, rows)
             query.seen(rows)
 
@@ -117,8 +137,7 @@ class Client:
         event_id: str | None = None,
     ) -> None:
         """Sends an event to an instance. As `Instance.send_event`; InstanceNotFoundError if there is none."""
-        name, data, known = event_arguments(type, payload, event_id, self._codec)
-        self._here().send_event(name_of(workflow), _names.instance_id(id), name, data, known)
+        self.get(workflow, id).send_event(type, payload, event_id=event_id)
 
     def status(self, workflow: Any, id: str) -> InstanceStatus:
         """How an instance stands, as of now."""
@@ -132,13 +151,6 @@ class Client:
         """The steps of an instance as recorded so far."""
         return self.get(workflow, id).steps()
 
-    def _here(self) -> _core.Client:
-        if os.getpid() != self._pid:
-            raise ForkedError(
-                "This client was opened by the process that this one was forked from; open one of its own"
-            )
-        return self._native
-
 
 class ClientInstance:
     """One instance of a workflow, as a client sees it. Made by `Client.create` and `Client.get`.
@@ -148,10 +160,10 @@ class ClientInstance:
         workflow: the name of its workflow.
     """
 
-    def __init__(self, client: Client, key: int, workflow: str, id: str):
+    def __init__(self, access: Access, key: int, workflow: str, id: str):
         self.id = id
         self.workflow = workflow
-        self._client = client
+        self._access = access
         self._key = key
 
     def __repr__(self) -> str:
@@ -159,7 +171,7 @@ class ClientInstance:
 
     def status(self) -> InstanceStatus:
         """How it stands, as of now."""
-        return instance_status(self._client._here().status(self._key), self._client._codec)
+        return instance_status(self._access.here().status(self._key), self._access.codec)
 
     def result(self, timeout: float | timedelta | str | None = None) -> Any:
         """Waits until it is finished and returns what `run` returned. Ctrl-C ends the waiting.
@@ -176,16 +188,17 @@ class ClientInstance:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             left = _SLICE_MS if deadline is None else max(0, round((deadline - time.monotonic()) * 1000))
-            status = self._client._here().result(self._key, min(left, _SLICE_MS))
+            status = self._access.here().result(self._key, min(left, _SLICE_MS))
             if status is not None:
-                return output_of(status, self._client._codec, self.workflow, self.id)
+                return output_of(status, self._access.codec, self.workflow, self.id)
             if left == 0:
                 raise TimeoutError(f"{self!r} was not finished within {timeout!r}")
 
     def send_event(self, type: str | Mapping[str, Any], payload: Any = None, *, event_id: str | None = None) -> None:
         """Sends it an event. As `Instance.send_event`."""
-        self._client.send_event(self.workflow, self.id, type, payload, event_id=event_id)
+        name, data, known = event_arguments(type, payload, event_id, self._access.codec)
+        self._access.here().send_event(self.workflow, self.id, name, data, known)
 
     def steps(self) -> list[StepInfo]:
         """Its steps as recorded so far, in the order in which they were asked for."""
-        return [step_info(row, self._client._codec) for row in self._client._here().steps(self._key)]
+        return [step_info(row, self._access.codec) for row in self._access.here().steps(self._key)]

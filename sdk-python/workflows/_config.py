@@ -206,13 +206,13 @@ def choice(value: object, what: str, accepted: tuple[str, ...]) -> str:
     return value
 
 
-def database_path(value: str | os.PathLike[str]) -> bytes:
+def database_path(value: object) -> bytes:
     """The path as the operating system has it."""
     if not isinstance(value, (str, os.PathLike)):
         raise InvalidConfigError(
             f'db is {value!r} of type {type(value).__name__}. Accepted: the path of a file, or ":memory:".'
         )
-    path = os.fsencode(value)
+    path = os.fsencode(cast("str | os.PathLike[str]", value))
     if not path or b"\0" in path or b"://" in path:
         raise InvalidConfigError(f'db is {value!r}. Accepted: the path of a file, or ":memory:".')
     return path

@@ -115,11 +115,11 @@ def _version(value: object) -> str:
 
 def define(target: Any) -> Definition:
     """The definition of a workflow class or function."""
+    marked = getattr(target, _MARK, None)
+    if isinstance(marked, Definition):
+        return marked
     if isinstance(target, type) and issubclass(target, WorkflowEntrypoint) and target is not WorkflowEntrypoint:
         return _define_class(target)
-    found = getattr(target, _MARK, None)
-    if isinstance(found, Definition):
-        return found
     raise TypeError(
         f"{target!r} is not a workflow. Accepted: a subclass of workflows.WorkflowEntrypoint, or a function decorated "
         f"with @workflows.workflow."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal
@@ -39,6 +39,30 @@ def _close_what_is_open() -> None:
     for runner in list(_open_runners):
         if runner.belongs_here:
             runner.close_now()
+
+
+class Access:
+    """The way of an engine and its instances to what is open now, if anything is."""
+
+    def __init__(self, codec: Codec):
+        self.codec = codec
+        self.runner: Runner | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is an open engine."""
+        return self.runner is not None and not self.runner.closed
+
+    def here(self) -> Runner:
+        """What is open, if it may be used here."""
+        if self.runner is None:
+            raise EngineClosedError("The engine is not open; use `async with engine:` or `await engine.open()`")
+        self.runner.check()
+        return self.runner
+
+    async def read(self, read: Callable[..., Any], *args: Any) -> Any:
+        """One short query, in a thread: the loop never waits for the disk."""
+        return await asyncio.to_thread(read, self.here().host.client(), *args)
 
 
 class Engine:
@@ -85,10 +109,9 @@ class Engine:
     ):
         self._definitions = _by_name(workflows)
         self._env = env
-        self._codec = Codec(serializer)
+        self._access = Access(Codec(serializer))
         self._threads = None if thread_pool_size is None else count(thread_pool_size, "thread_pool_size", least=1)
         self._clock: _core.ManualClock | None = None  # for tests
-        self._runner: Runner | None = None
         self._closing: asyncio.Task[None] | None = None
         self._options: dict[str, Any] = {
             "database": database_path(db),
@@ -104,7 +127,7 @@ class Engine:
         }
 
     def __repr__(self) -> str:
-        state = "open" if self._runner is not None and not self._runner.closed else "closed"
+        state = "open" if self._access.is_open else "closed"
         return f"<workflows.Engine {os.fsdecode(self._options['database'])!r} {state}>"
 
     async def open(self) -> Engine:
@@ -113,13 +136,13 @@ class Engine:
         Raises:
             StoreError, StoreBusyError, StoreCorruptError, StoreVersionError: the file cannot be used.
         """
-        if self._runner is not None and not self._runner.closed:
-            self._runner.check()
+        if self._access.is_open:
+            self._access.here()
             return self
         host = _core.Host(clock=self._clock, **self._options)
-        self._runner = Runner(host, self._definitions, self._env, self._codec, self._threads)
+        runner = self._access.runner = Runner(host, self._definitions, self._env, self._access.codec, self._threads)
         self._closing = None
-        _open_runners.add(self._runner)
+        _open_runners.add(runner)
         return self
 
     async def close(self, *, drain: Duration | None = None) -> None:
@@ -130,7 +153,7 @@ class Engine:
                 cancelled at once, and their attempts count as lost.
         """
         seconds = 0.0 if drain is None else duration_ms(drain, "drain") / 1000
-        runner = self._runner
+        runner = self._access.runner
         if runner is None or runner.closed or not runner.belongs_here:
             return
         if self._closing is None:
@@ -174,12 +197,12 @@ class Engine:
             InstanceExistsError: the id exists.
             InvalidNameError, SerializationError, PayloadTooLargeError: what was given is not accepted.
         """
-        runner = self._here()
+        runner = self._access.here()
         name = self._known_name(workflow)
         existing = choice(on_conflict, "on_conflict", ("error", "return")) == "return"
-        payload = self._codec.encode({} if params is None else params, "params")
+        payload = self._access.codec.encode({} if params is None else params, "params")
         new_id = "" if id is None else _names.instance_id(id)
-        return Instance(self, *await runner.reply(runner.host.create(name, payload, new_id, existing)))
+        return Instance(self._access, *await runner.reply(runner.host.create(name, payload, new_id, existing)))
 
     async def get(self, workflow: Any, id: str) -> Instance:
         """The instance of this id.
@@ -188,12 +211,12 @@ class Engine:
             InstanceNotFoundError: there is none.
         """
         name, known = name_of(workflow), _names.instance_id(id)
-        return Instance(self, *await self._read(_core.Client.get, name, known))
+        return Instance(self._access, *await self._access.read(_core.Client.get, name, known))
 
     async def exists(self, workflow: Any, id: str) -> bool:
         """Whether the workflow has an instance of this id."""
         name, known = name_of(workflow), _names.instance_id(id)
-        found: bool = await self._read(_core.Client.exists, name, known)
+        found: bool = await self._access.read(_core.Client.exists, name, known)
         return found
 
     async def list(
@@ -219,20 +242,10 @@ class Engine:
         """
         query = ListQuery(workflow, status, created_after, id_prefix, limit)
         while query.wanted:
-            rows: list[tuple[Any, ...]] = await self._read(_core.Client.list, *query.arguments())
+            rows: list[tuple[Any, ...]] = await self._access.read(_core.Client.list, *query.arguments())
             for row in rows:
                 yield instance_info(row)
             query.seen(rows)
-
-    def _here(self) -> Runner:
-        if self._runner is None:
-            raise EngineClosedError("The engine is not open; use `async with engine:` or `await engine.open()`")
-        self._runner.check()
-        return self._runner
-
-    async def _read(self, read: Any, *args: Any) -> Any:
-        """One short query, in a thread: the loop never waits for the disk."""
-        return await asyncio.to_thread(read, self._here().host.client(), *args)
 
     def _known_name(self, workflow: Any) -> str:
         name = name_of(workflow)
@@ -252,10 +265,10 @@ class Instance:
         workflow: the name of its workflow.
     """
 
-    def __init__(self, engine: Engine, key: int, workflow: str, id: str):
+    def __init__(self, access: Access, key: int, workflow: str, id: str):
         self.id = id
         self.workflow = workflow
-        self._engine = engine
+        self._access = access
         self._key = key
 
     def __repr__(self) -> str:
@@ -263,7 +276,7 @@ class Instance:
 
     async def status(self) -> InstanceStatus:
         """How it stands, as of now."""
-        return instance_status(await self._engine._read(_core.Client.status, self._key), self._engine._codec)
+        return instance_status(await self._access.read(_core.Client.status, self._key), self._access.codec)
 
     async def result(self, timeout: float | timedelta | str | None = None) -> Any:
         """Waits until it is finished and returns what `run` returned, whichever engine runs it.
@@ -277,7 +290,7 @@ class Instance:
             TimeoutError: it is not finished yet; it goes on.
         """
         seconds = wait_seconds(timeout, "timeout of result")
-        runner = self._engine._here()
+        runner = self._access.here()
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
@@ -286,7 +299,7 @@ class Instance:
             if limit.expired():
                 raise TimeoutError(f"{self!r} was not finished within {timeout!r}") from None
             raise
-        return output_of(status, self._engine._codec, self.workflow, self.id)
+        return output_of(status, self._access.codec, self.workflow, self.id)
 
     async def send_event(
         self, type: str | Mapping[str, Any], payload: Any = None, *, event_id: str | None = None
@@ -302,14 +315,14 @@ class Instance:
             InstanceFinishedError: it is finished.
             InvalidNameError, SerializationError, PayloadTooLargeError: what was given is not accepted.
         """
-        runner = self._engine._here()
-        name, data, known = event_arguments(type, payload, event_id, self._engine._codec)
+        runner = self._access.here()
+        name, data, known = event_arguments(type, payload, event_id, self._access.codec)
         await runner.reply(runner.host.send_event(self.workflow, self.id, name, data, known))
 
     async def steps(self) -> list[StepInfo]:
         """Its steps as recorded so far, in the order in which they were asked for."""
-        rows = await self._engine._read(_core.Client.steps, self._key)
-        return [step_info(row, self._engine._codec) for row in rows]
+        rows = await self._access.read(_core.Client.steps, self._key)
+        return [step_info(row, self._access.codec) for row in rows]
 
 
 class ListQuery:

@@ -41,9 +41,9 @@ def _builtin_base(cls: type[BaseException]) -> type[BaseException]:
 
 def take_apart(error: BaseException) -> tuple[tuple[object, ...], dict[str, object]]:
     """Arguments and attributes, notes included."""
-    reduced = cast("tuple[Any, ...]", _builtin_base(type(error)).__reduce__(error))
-    state: dict[str, object] = dict(reduced[2]) if len(reduced) > 2 and reduced[2] else {}
-    return tuple(reduced[1]), state
+    base: Any = _builtin_base(type(error))
+    _, args, *rest = base.__reduce__(error)
+    return tuple(args), dict(rest[0]) if rest and rest[0] else {}
 
 
 def put_together(cls: type[Exception], args: tuple[object, ...], state: dict[str, object]) -> Exception:

@@ -26,7 +26,9 @@ class Pending:
     Each await has a future of its own, so that cancelling one awaiting task does not disturb another.
     """
 
-    __slots__ = ("_waiters", "abandoned", "awaited", "error", "name", "outcome", "run", "ticket")
+    verb = ""  # of `step`
+
+    __slots__ = ("_waiters", "abandoned", "error", "expected", "name", "outcome", "run", "ticket")
 
     def __init__(self, run: Run, name: str):
         self.run = run
@@ -34,7 +36,7 @@ class Pending:
         self.ticket: int | None = None
         self.outcome: tuple[Any, ...] | None = None
         self.error: Exception | None = None  # the engine refused the question
-        self.awaited = False
+        self.expected = False  # the code may await it
         self.abandoned = False
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -65,7 +67,6 @@ class Pending:
 
     def wait(self) -> Generator[Any, None, Any]:
         """Suspends until the outcome is there and returns its value."""
-        self.awaited = True
         self.run.unawaited.pop(self, None)
         if not self.settled:
             if self.abandoned:
@@ -111,6 +112,8 @@ class Pending:
 class Sleep(Pending):
     """A `step.sleep` or `step.sleep_until`."""
 
+    verb = "sleep"
+
     __slots__ = ()
 
     def decode(self, outcome: tuple[Any, ...]) -> None:
@@ -120,6 +123,8 @@ class Sleep(Pending):
 
 class Wait(Pending):
     """A `step.wait_for_event`."""
+
+    verb = "wait_for_event"
 
     __slots__ = ("default",)
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import warnings
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workflows import _failures
+from workflows._declaration import Declaration, Node
 from workflows._define import Definition
 from workflows._errors import DependencyError, WorkflowsError
 from workflows._parameters import Given
 from workflows._pending import FAILURE, Pending, Sleep, Wait
-from workflows._step import DeclaredStep, Node
 
 if TYPE_CHECKING:
     from workflows._runner import Runner
 
 PENDING, RUN, RESOLVED = 0, 1, 2  # what became of a question (Asked in host.h)
 
+REACTION_TURNS = 8
+"""How many turns of the loop a branch may take from an outcome to its next question. `gather` and `TaskGroup` pass an
+outcome on over two or three, nested ones over more."""
+
 
 class Run:
-    """Lives on the loop's thread. Every verb of user code comes through here."""
+    """Lives on the loop's thread. Every verb of user code comes through here.
+
+    Replay must find the questions of parallel branches in the order in which they were asked. The engine delivers
+    outcomes in the recorded order; here each branch gets the time to react before the next outcome is handed over, in
+    the first life as in every other, so that the order of the outcomes alone decides who asks first.
+    """
 
     def __init__(self, runner: Runner, key: int, definition: Definition, id: str):
         self.runner = runner
@@ -36,10 +46,13 @@ class Run:
         self.may_stall = False  # it replays
         self.quiet_turns = 0
         self.unawaited: dict[Pending, None] = {}
+        self._expected = 0  # outcomes that the code may await
+        self._pausing = False  # the code reacts to an outcome
+        self._deliveries: deque[tuple[Pending, tuple[Any, ...]]] = deque()  # outcomes to be handed over after that
         self._asked: dict[int, Pending] = {}  # by ticket; settled ones are dropped
         self._nodes: dict[int, Node] = {}
-        self._by_function: dict[str, DeclaredStep[..., Any]] = {}
-        self._by_name: dict[str, DeclaredStep[..., Any]] = {}
+        self._by_function: dict[str, Declaration] = {}
+        self._by_name: dict[str, Declaration] = {}
 
     def __repr__(self) -> str:
         return f"instance {self.id!r} of workflow {self.definition.name!r}"
@@ -59,7 +72,7 @@ class Run:
         self._note(pending, self.runner.host.wait_for_event(self.key, pending.name, type, timeout_ms))
         return pending
 
-    def call(self, step: DeclaredStep[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
+    def call(self, step: Declaration, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
         """A direct call of a declared step."""
         self._check()
         given = step.accept(args, kwargs)
@@ -71,7 +84,7 @@ class Run:
             node = self._nodes[id] = Node(self, step, id, base.depends)
         node.given = given
         self._mark_needed(node, contextvars.copy_context())
-        self.unawaited[node] = None
+        self._expect(node)
         return node
 
     def abandon(self, pending: Pending) -> None:
@@ -79,6 +92,7 @@ class Run:
         if self.stopped or self.runner.closed or (isinstance(pending, Node) and pending.needed):
             return
         pending.abandoned = True
+        self._forget(pending)
         if isinstance(pending, Node) and pending.step.node is pending:
             pending.step.node = None  # whoever depends on it later gets a run that is awaited
         if pending.ticket is not None:
@@ -92,12 +106,52 @@ class Run:
 
     def _note(self, pending: Pending, asked: tuple[int, int, int, tuple[Any, ...] | None]) -> None:
         pending.ticket, state, _, outcome = asked
-        self.unawaited[pending] = None
+        self._expect(pending)
         if state == RESOLVED and outcome is not None:
-            pending.settle(outcome)
+            self._hand_over(pending, outcome)
         else:
             self._asked[pending.ticket] = pending
         self.touch()
+
+    def _expect(self, pending: Pending) -> None:
+        self.unawaited[pending] = None
+        if not pending.settled and not pending.expected:
+            pending.expected = True
+            self._expected += 1
+
+    def _forget(self, pending: Pending) -> None:
+        if pending.expected:
+            pending.expected = False
+            self._expected -= 1
+
+    # ---- outcomes, one after the other
+
+    @property
+    def reacting(self) -> bool:
+        """Whether the code has not yet got, or has not yet had the time to react to, all outcomes that are there."""
+        return self._pausing or bool(self._deliveries)
+
+    def _hand_over(self, pending: Pending, outcome: tuple[Any, ...]) -> None:
+        if self.reacting:
+            self._deliveries.append((pending, outcome))
+        else:
+            self._deliver(pending, outcome)
+
+    def _deliver(self, pending: Pending, outcome: tuple[Any, ...]) -> None:
+        expected = pending.expected
+        self._forget(pending)
+        pending.settle(outcome)
+        if isinstance(pending, Node):
+            self.runner.host.node_finished(self.key, pending.id, outcome[0] != FAILURE)
+        if expected and self._expected > 0:
+            self._pausing = True
+            self.runner.after_turns(REACTION_TURNS, self._go_on)
+        self.touch()
+
+    def _go_on(self) -> None:
+        self._pausing = False
+        while self._deliveries and not self._pausing and not self.stopped:
+            self._deliver(*self._deliveries.popleft())
 
     def touch(self) -> None:
         """Something happened in this run; the engine is to be polled after this turn of the loop."""
@@ -107,12 +161,12 @@ class Run:
 
     # ---- the graph
 
-    def declared(self, step: DeclaredStep[..., Any]) -> None:
+    def declared(self, step: Declaration) -> None:
         """Remembers a declared step; of two of the same name the later counts for what is declared from now on."""
-        self._by_function[step.__name__] = step
+        self._by_function[step.function_name] = step
         self._by_name[step.name] = step
 
-    def find_declared(self, name: str) -> DeclaredStep[..., Any] | None:
+    def find_declared(self, name: str) -> Declaration | None:
         """The step that a parameter of this name depends on."""
         return self._by_function.get(name) or self._by_name.get(name)
 
@@ -120,7 +174,7 @@ class Run:
         """For messages."""
         return ", ".join(sorted({*self._by_function, *self._by_name})) or "none"
 
-    def _connect(self, step: DeclaredStep[..., Any]) -> Node:
+    def _connect(self, step: Declaration) -> Node:
         """Makes the step and all that it depends on known to the engine's graph."""
         if step.node is not None:
             return step.node
@@ -133,8 +187,8 @@ class Run:
             self.runner.host.connect(self.key, node.id, [dependency.id for dependency in node.depends])
         return nodes[0]
 
-    def _unconnected(self, step: DeclaredStep[..., Any]) -> list[DeclaredStep[..., Any]]:
-        trails: dict[DeclaredStep[..., Any], tuple[DeclaredStep[..., Any], ...]] = {step: (step,)}
+    def _unconnected(self, step: Declaration) -> list[Declaration]:
+        trails: dict[Declaration, tuple[Declaration, ...]] = {step: (step,)}
         todo = [step]
         while todo:
             current = todo.pop()
@@ -173,11 +227,11 @@ class Run:
                 failure = self._dependency_failure(node, self._nodes[failed])
                 asked = self.runner.host.do_failed(self.key, node.name, native, tickets, failure)
         except WorkflowsError as error:
-            self._end_node(node, error=error)
+            self._refuse(node, error)
             return
         node.ticket, state, attempt, outcome = asked
         if state == RESOLVED and outcome is not None:
-            self._end_node(node, outcome=outcome)
+            self._hand_over(node, outcome)
             return
         self._asked[node.ticket] = node
         if node.abandoned:
@@ -195,26 +249,17 @@ class Run:
         failed.__cause__ = original or error
         return _failures.from_exception(failed, self.runner.codec)
 
-    def _end_node(
-        self, node: Node, *, outcome: tuple[Any, ...] | None = None, error: WorkflowsError | None = None
-    ) -> None:
-        if outcome is not None:
-            node.settle(outcome)
-        if error is not None:
-            node.refuse(error)
-        self.runner.host.node_finished(self.key, node.id, outcome is not None and outcome[0] != FAILURE)
+    def _refuse(self, node: Node, error: WorkflowsError) -> None:
+        self._forget(node)
+        node.refuse(error)
+        self.runner.host.node_finished(self.key, node.id, False)
         self.touch()
 
     def resolve(self, ticket: int, outcome: tuple[Any, ...]) -> None:
         """The outcome of a step is durable."""
         pending = self._asked.pop(ticket, None)
-        if pending is None or self.stopped:
-            return
-        if isinstance(pending, Node):
-            self._end_node(pending, outcome=outcome)
-        else:
-            pending.settle(outcome)
-            self.touch()
+        if pending is not None and not self.stopped:
+            self._hand_over(pending, outcome)
 
     def node_of(self, ticket: int) -> Node | None:
         """The open `do` step of this ticket."""
@@ -234,14 +279,14 @@ class Run:
             pending.cancel_waiters()
 
     def _open(self) -> Iterable[Pending]:
-        return {**dict.fromkeys(self._asked.values()), **dict.fromkeys(self._nodes.values())}
+        waiting = [pending for pending, _ in self._deliveries]
+        return dict.fromkeys([*self._asked.values(), *self._nodes.values(), *waiting])
 
     def warn_unawaited(self) -> None:
         """At the end of the run."""
         for pending in self.unawaited:
-            verb = {Sleep: "sleep", Wait: "wait_for_event"}.get(type(pending), "do")
             warnings.warn_explicit(
-                f"step.{verb} {pending.name!r} was never awaited in {self}",
+                f"step.{pending.verb} {pending.name!r} was never awaited in {self}",
                 RuntimeWarning,
                 *self.definition.place,
             )

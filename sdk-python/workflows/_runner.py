@@ -9,6 +9,7 @@ import contextvars
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -57,6 +58,8 @@ class Runner:
         self._stalling: set[Run] = set()
         self._turn_due = False
         self._tick_due = False
+        self._tick_count = 0
+        self._due: deque[tuple[int, Callable[[], None]]] = deque()
         self._context = contextvars.copy_context()
         self._carry_out: tuple[Callable[..., None], ...] = (  # in the order of host.h's Action
             self._start_instance,
@@ -288,7 +291,12 @@ class Runner:
             self.host.evicted(run.key)
             self.touch()
 
-    # ---- runs that replay and stand still
+    # ---- turns that are counted: to let branches react, and to see that a replaying run stands still
+
+    def after_turns(self, turns: int, callback: Callable[[], None]) -> None:
+        """Calls back after so many turns of the loop; always the same number, so that the first due come first."""
+        self._due.append((self._tick_count + turns, callback))
+        self._tick_soon()
 
     def watch_stall(self, run: Run) -> None:
         """The run did something; look whether it goes on."""
@@ -297,7 +305,7 @@ class Runner:
         self._tick_soon()
 
     def _tick_soon(self) -> None:
-        if not self._tick_due and self._stalling:
+        if not self._tick_due and (self._stalling or self._due):
             self._tick_due = True
             self.loop.call_soon(self._tick, context=self._context)
 
@@ -305,12 +313,15 @@ class Runner:
         self._tick_due = False
         if self.closed:
             return
+        self._tick_count += 1
+        while self._due and self._due[0][0] <= self._tick_count:
+            self._due.popleft()[1]()
         for run in list(self._stalling):
             if run.stopped or not self.host.replaying(run.key):
                 run.may_stall = False
                 self._stalling.discard(run)
-            elif run.bodies:
-                self._stalling.discard(run)  # until the body ends
+            elif run.bodies or run.reacting:
+                self._stalling.discard(run)  # until it goes on
             else:
                 self._count_quiet_turn(run)
         self._tick_soon()

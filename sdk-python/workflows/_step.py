@@ -1,23 +1,20 @@
-"""What workflow code gets as `step`, and the steps that it declares."""
+"""What the code of a workflow gets as `step`."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-import typing
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from workflows import _names
-from workflows._config import Compiled, StepConfig, compile_config, public_config
-from workflows._errors import DependencyError, InvalidConfigError
-from workflows._parameters import Given, Parameters
-from workflows._pending import NO_DEFAULT, Pending, StepCall, Wait
+from workflows._config import StepConfig, compile_config
+from workflows._declaration import Declaration
+from workflows._errors import InvalidConfigError
+from workflows._pending import NO_DEFAULT, StepCall, Wait
 from workflows._time import Duration, duration_ms, moment_ms
 
 if TYPE_CHECKING:
-    from workflows._bodies import Body
     from workflows._events import ReceivedEvent
     from workflows._run import Run
 
@@ -26,107 +23,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Depends = Sequence["DeclaredStep[..., Any]"] | Mapping[str, "DeclaredStep[..., Any]"]
-
-
-class StepName(Mapping[str, Any]):
-    """Which step this is: `name`, and `count`, the how-manieth of that name in this run."""
-
-    __slots__ = ("count", "name")
-
-    def __init__(self, name: str, count: int):
-        self.name = name
-        self.count = count
-
-    def __getitem__(self, key: str) -> Any:
-        return {"name": self.name, "count": self.count}[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("name", "count"))
-
-    def __len__(self) -> int:
-        return 2
-
-
-class StepContext(Mapping[str, Any]):
-    """What the body of a step gets as its parameter `ctx`. Also a mapping with the keys step, attempt, config.
-
-    Attributes:
-        step: `step.name`, and `step.count`, the how-manieth step of that name in this run.
-        attempt: 1 for the first attempt; goes on counting after a crash.
-        config: the config that the step runs with; a copy.
-        idempotency_key: the same for every attempt and replay of this step, and no other; give it to services that
-            must not do a thing twice.
-    """
-
-    __slots__ = ("_body", "attempt", "config", "idempotency_key", "step")
-
-    def __init__(
-        self, step: StepName, attempt: int, config: StepConfig, idempotency_key: str, body: Body | None = None
-    ):
-        self.step = step
-        self.attempt = attempt
-        self.config = config
-        self.idempotency_key = idempotency_key
-        self._body = body
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether this attempt has timed out or its run is over. A body in a thread should look and return early; in
-        an async body the current await raises asyncio.CancelledError.
-        """
-        return self._body is not None and self._body.cancelled
-
-    def __getitem__(self, key: str) -> Any:
-        if key == "step":
-            return self.step
-        if key == "attempt":
-            return self.attempt
-        if key == "config":
-            return self.config.as_dict()
-        raise KeyError(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("step", "attempt", "config"))
-
-    def __len__(self) -> int:
-        return 3
-
-
-class Node(Pending):
-    """One run of a declared step within the graph of its instance."""
-
-    __slots__ = ("context", "depends", "given", "id", "needed", "step")
-
-    def __init__(self, run: Run, step: DeclaredStep[..., Any], id: int, depends: Sequence[Node] = ()):
-        super().__init__(run, step.name)
-        self.step = step
-        self.id = id
-        self.depends = depends
-        self.given = Given()
-        self.needed = False  # another step waits for the outcome
-        self.context: Any = None  # contextvars of the caller
-
-    def decode(self, outcome: tuple[Any, ...]) -> Any:
-        """The result, as the annotated type if its class has moved."""
-        return self.run.runner.codec.decode(outcome[1], self.step.result_hint)
-
-    def bind(self, context: StepContext | None) -> inspect.BoundArguments:
-        """The arguments for the function: results of dependencies, arguments of the call."""
-        results = [node.value() for node in self.depends]
-        names = list(self.step.depends)
-        values = dict(zip(names, results, strict=False))
-        return self.step.parameters.bind(context, values, self.given, results[len(names) :])
-
-    def step_context(self, attempt: int, body: Body | None) -> StepContext:
-        """The context for an attempt."""
-        host, key, ticket = self.run.runner.host, self.run.key, cast("int", self.ticket)
-        return StepContext(
-            StepName(self.name, host.occurrence(key, ticket)),
-            attempt,
-            public_config(host.step_config(key, ticket)),
-            host.idempotency_key(key, ticket),
-            body,
-        )
 
 
 class DeclaredStep(Generic[P, R]):
@@ -138,39 +34,9 @@ class DeclaredStep(Generic[P, R]):
 
     __name__: str
 
-    def __init__(
-        self,
-        run: Run,
-        function: Callable[..., Any],
-        name: str | None,
-        *,
-        depends: Depends | None,
-        width: int,
-        config: Compiled,
-        result_type: Any,
-    ):
-        functools.update_wrapper(self, function)
-        self._run = run
-        self.function = function
-        self.name = _names.step_name(name if name is not None else getattr(function, "__name__", ""))
-        self.width = width  # how many steps of its graph run at a time; 0: no bound
-        self.config = config
-        self.parameters = Parameters(function)
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-        )
-        self.depends: dict[str, DeclaredStep[..., Any]] = {}
-        self.extra: list[DeclaredStep[..., Any]] = []  # for *args, or only to come after
-        self.node: Node | None = None
-        self._result_type = result_type
-        self._by_name = depends is None
-        if depends is None:
-            self._bind_by_name(())
-        elif isinstance(depends, Mapping):
-            self._bind_map(depends)
-        else:
-            self._bind_list(depends)
-        run.declared(self)
+    def __init__(self, declaration: Declaration):
+        functools.update_wrapper(self, declaration.function)
+        self.declaration = declaration
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StepCall[R]: ...
@@ -185,101 +51,10 @@ class DeclaredStep(Generic[P, R]):
             DependencyError: a cycle, or a parameter that nothing fills.
             TypeError: arguments that the function does not take.
         """
-        return StepCall(self._run.call(self, args, kwargs))
+        return StepCall(self.declaration.call(args, kwargs))
 
     def __repr__(self) -> str:
-        return f"<step {self.name!r}>"
-
-    @property
-    def run(self) -> Run:
-        """The run that it was declared in."""
-        return self._run
-
-    def result_hint(self) -> object:
-        """The type that results should have: `result_type`, or the return annotation."""
-        if self._result_type is not None:
-            return self._result_type
-        try:
-            return typing.get_type_hints(self.function).get("return")
-        except Exception:  # names that are local to `run`
-            return getattr(self.function, "__annotations__", {}).get("return")
-
-    def all_depends(self) -> list[DeclaredStep[..., Any]]:
-        """What it depends on, in the order of its parameters."""
-        return [*self.depends.values(), *self.extra]
-
-    def accept(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
-        """Sorts the arguments of a direct call."""
-        self.bind_late(kwargs)
-        given = self.parameters.accept(self.name, args, kwargs, self.depends)
-        self.check_complete(given, (self,))
-        return given
-
-    def bind_late(self, given: Iterable[str]) -> None:
-        """Before its first run: steps that were declared after it."""
-        if self._by_name and self.node is None:
-            self._bind_by_name(given)
-
-    def check_complete(self, given: Given, trail: Sequence[DeclaredStep[..., Any]]) -> None:
-        """DependencyError if a parameter stays empty. `trail` leads from the step that was called to this one."""
-        missing = self.parameters.missing(given, self.depends)
-        if not missing:
-            return
-        path = " -> ".join([*(step.name for step in trail), missing[0]])
-        raise DependencyError(
-            f"Parameter {missing[0]!r} of step {self.name!r} is neither a declared step nor given at the call "
-            f"({path}). Declared: {self._run.declared_names()}."
-        )
-
-    def _bind_by_name(self, given: Iterable[str]) -> None:
-        for parameter in self.parameters.named:
-            if parameter.name in self.depends or parameter.name in given:
-                continue
-            found = self._run.find_declared(parameter.name)
-            if found is not None and not (found is self and parameter.default is not inspect.Parameter.empty):
-                self.depends[parameter.name] = found
-        order = [p.name for p in self.parameters.named]
-        self.depends = dict(sorted(self.depends.items(), key=lambda item: order.index(item[0])))
-
-    def _bind_map(self, depends: Mapping[str, DeclaredStep[..., Any]]) -> None:
-        known = {parameter.name for parameter in self.parameters.named}
-        for name, step in depends.items():
-            if name not in known:
-                raise DependencyError(
-                    f"depends of step {self.name!r} names the parameter {name!r}, which its function does not have. "
-                    f"It has: {', '.join(sorted(known)) or 'none'}."
-                )
-            self.depends[name] = self._dependency(step)
-
-    def _bind_list(self, depends: object) -> None:
-        if isinstance(depends, str) or not isinstance(depends, Sequence):
-            raise DependencyError(
-                f"depends of step {self.name!r} is {depends!r}. Accepted: a list of declared steps, or a dict from "
-                f"parameter names to them."
-            )
-        steps = [self._dependency(step) for step in cast("Sequence[object]", depends)]
-        named = self.parameters.named
-        self.depends = {parameter.name: step for parameter, step in zip(named, steps, strict=False)}
-        self.extra = steps[len(named) :]
-        if self.extra and named and not self.parameters.takes_extra:
-            raise DependencyError(
-                f"Step {self.name!r} depends on {len(steps)} steps, but its function takes {len(named)} results "
-                f"({', '.join(p.name for p in named)}); give it as many parameters, or none to leave the results out"
-            )
-
-    def _dependency(self, step: object) -> DeclaredStep[..., Any]:
-        step = getattr(step, "declared", step)
-        if not isinstance(step, DeclaredStep):
-            raise DependencyError(
-                f"depends of step {self.name!r} has {step!r}, which is not a declared step; decorate it with @step.do"
-            )
-        found = cast("DeclaredStep[..., Any]", step)
-        if found.run is not self._run:
-            raise DependencyError(
-                f"Step {self.name!r} depends on {found.name!r}, which was declared in another instance "
-                f"({self.name} -> {found.name}); declare it in this run"
-            )
-        return found
+        return repr(self.declaration)
 
 
 class StepDecorator(Protocol):
@@ -358,7 +133,9 @@ class Step:
                 raise TypeError(f"@step.do goes on a function; found {function!r}")
             given = None if callable(name) else name
             return DeclaredStep[Any, Any](
-                self._run, function, given, depends=depends, width=width, config=compiled, result_type=result_type
+                Declaration(
+                    self._run, function, given, depends=depends, width=width, config=compiled, result_type=result_type
+                )
             )
 
         return declare(name) if callable(name) else declare

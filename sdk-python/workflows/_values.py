@@ -146,8 +146,7 @@ class Codec:
         parts = self.decode(data, lenient=True)
         if isinstance(parts, str):
             parts = self.decode(parts.encode(), lenient=True)
-        known = isinstance(parts, dict) and "type" in parts and "args" in parts
-        return (_exception_from(cast("dict[str, Any]", parts)) if known else None), parts
+        return _exception_from(parts), parts
 
 
 def encode(value: object, what: str) -> bytes:
@@ -189,12 +188,8 @@ def _tagged(tag: str, value: Json, **more: Json) -> Json:
     return {"$": tag, **more, "v": value}
 
 
-def _base64(data: bytes | bytearray) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
 def _is_named_tuple(cls: type) -> bool:
-    return issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_make")
+    return hasattr(cls, "_fields") and hasattr(cls, "_make") and issubclass(cls, tuple)
 
 
 def _is_pydantic_model(cls: type) -> bool:
@@ -244,7 +239,7 @@ class _Encoder:
         self._open_exceptions: set[int] = set()
 
     def encode(self, value: Any) -> Json:
-        kind: type = type(value)
+        kind: type[Any] = type(value)
         own = self.of_type.get(kind)
         if own is not None:
             return own(self, value)
@@ -258,7 +253,7 @@ class _Encoder:
             return _tagged("namedtuple", self._list(value), type=_class_of(value))
         if dataclasses.is_dataclass(kind):
             return self._dataclass(value)
-        if _is_pydantic_model(kind):
+        if _is_pydantic_model(type(value)):
             return self._pydantic(value)
         raise _refusal(value)
 
@@ -567,13 +562,11 @@ def _path(kind: str, value: str) -> PurePath:
         return _PATHS["Pure" + kind](value)
 
 
-def _exception_from(parts: dict[str, Any]) -> Exception | None:
+def _exception_from(parts: Any) -> Exception | None:
     """The exception whose parts were recorded; None if its class is gone or is not what it was."""
-    cls = find_exception(parts["type"])
-    if cls is None:
-        return None
     try:
-        return put_together(cls, tuple(parts["args"]), parts.get("state", {}))
+        cls = find_exception(parts["type"])
+        return put_together(cls, tuple(parts["args"]), parts.get("state", {})) if cls is not None else None
     except Exception:
         return None
 
