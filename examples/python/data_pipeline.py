@@ -6,11 +6,12 @@ The steps form a graph; `concurrent=True` runs what does not depend on each othe
 import argparse
 import asyncio
 import csv
+import itertools
 import json
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
 from execution_log import record
 
@@ -27,8 +28,15 @@ def read_sale(row: dict[str, str]) -> Sale | None:
         return None
 
 
+def add_up(sales: Iterable[Sale]) -> dict[str, Decimal]:
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for product, amount in sales:
+        sums[product] += amount
+    return dict(sorted(sums.items()))
+
+
 @workflows.workflow
-async def data_pipeline(event: workflows.Event, step: workflows.Step) -> dict[str, Any]:
+async def data_pipeline(event: workflows.Event, step: workflows.Step) -> dict[str, Decimal]:
     folder, report = Path(event.payload["folder"]), Path(event.payload["report"])
 
     # What the folder holds may change; what this run works on is decided once, in a step.
@@ -37,7 +45,7 @@ async def data_pipeline(event: workflows.Event, step: workflows.Step) -> dict[st
         record(ctx.step.name)
         return sorted(path.name for path in folder.glob("*.csv"))
 
-    sums = []
+    sums: list[workflows.DeclaredStep[..., dict[str, Decimal]]] = []
     for file in await files():
 
         @step.do(f"read {file}")
@@ -49,23 +57,19 @@ async def data_pipeline(event: workflows.Event, step: workflows.Step) -> dict[st
         @step.do(f"sum up {file}", depends=[sales])
         def total(sales: list[Sale], ctx: workflows.StepContext) -> dict[str, Decimal]:
             record(ctx.step.name)
-            amounts: Counter[str] = Counter()
-            for product, amount in sales:
-                amounts[product] += amount
-            return dict(amounts)
+            return add_up(sales)
 
         sums.append(total)
 
     @step.do("write the report", depends=sums, concurrent=True, max_concurrency=4)
-    def write(*totals: dict[str, Decimal], ctx: workflows.StepContext) -> dict[str, str]:
+    def write(*totals: dict[str, Decimal], ctx: workflows.StepContext) -> dict[str, Decimal]:
         record(ctx.step.name)
-        overall = sum(map(Counter, totals), Counter())
-        lines = {product: str(overall[product]) for product in sorted(overall)}
+        overall = add_up(itertools.chain.from_iterable(total.items() for total in totals))
         # A name of its own first, then renamed: a reader never sees half a report.
         unfinished = report.with_suffix(".unfinished")
-        unfinished.write_text("".join(f"{product},{amount}\n" for product, amount in lines.items()))
+        unfinished.write_text("".join(f"{product},{amount}\n" for product, amount in overall.items()))
         unfinished.replace(report)
-        return lines
+        return overall
 
     return await write()
 
@@ -80,7 +84,7 @@ async def main() -> None:
     params = {"folder": options.folder, "report": options.report or str(Path(options.db).with_suffix(".csv"))}
     async with workflows.Engine(options.db, workflows=[data_pipeline]) as engine:
         instance = await engine.create(data_pipeline, params, id=options.id, on_conflict="return")
-        print(json.dumps(await instance.result()))
+        print(json.dumps(await instance.result(), default=str))
 
 
 if __name__ == "__main__":

@@ -20,16 +20,14 @@ def record(name: str, count: int = 1) -> None:
         os.close(log)
 
 
-def recorded(entrypoint: type[workflows.WorkflowEntrypoint]) -> type[workflows.WorkflowEntrypoint]:
+def recorded(entrypoint: type[workflows.WorkflowEntrypoint]) -> Callable[..., Awaitable[Any]]:
     """The same workflow, each of its bodies preceded by `record`: for programs whose text is to stay as it is."""
 
-    class Recorded(entrypoint):
-        name = getattr(entrypoint, "name", None) or entrypoint.__name__
+    @workflows.workflow(name=entrypoint.__name__)
+    async def run(event: workflows.Event, step: workflows.Step) -> Any:
+        return await entrypoint().run(event, _RecordedStep(step))
 
-        async def run(self, event: workflows.Event, step: Any) -> Any:
-            return await super().run(event, _RecordedStep(step))
-
-    return Recorded
+    return run
 
 
 class _RecordedStep:

@@ -33,7 +33,7 @@ async def main(database: str) -> None:
         while not result.done():
             if (await instance.status()).status == "waiting":
                 clock.advance(TEN_MINUTES_MS)
-                engine._here().host.clock_moved()
+                engine._access.here().host.clock_moved()
         print(json.dumps(await result))
 
 
