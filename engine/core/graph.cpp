@@ -39,33 +39,31 @@ std::expected<void, Error> Graph::connect(Node node, std::vector<Node> depends) 
 const std::vector<Graph::Node>& Graph::depends(Node node) const { return steps_.at(node).depends; }
 const std::string& Graph::name(Node node) const { return steps_.at(node).name; }
 
-// The unfinished nodes that `root` needs, each after all that it depends on; `root` comes last.
-std::expected<std::vector<Graph::Node>, Error> Graph::order_of(Node root) {
+// The pending nodes to be that nobody needs yet: `root` and those below it, each after all that it depends on.
+std::expected<std::vector<Graph::Node>, Error> Graph::unneeded_below(Node root) {
   const std::uint64_t on_path = ++visit_;
-  const std::uint64_t ordered = ++visit_;
+  const std::uint64_t done = ++visit_;
   std::vector<Node> order;
-  std::vector<std::pair<Node, std::size_t>> path = {{root, 0}};  // with the dependency to look at next
-  steps_[root].seen = on_path;
+  std::vector<std::pair<Node, std::size_t>> path;  // with the dependency to look at next
+  const auto enter = [&](Node node) {
+    Step& step = steps_[node];
+    if (step.seen == done || step.state != State::idle || step.doomed || step.needs > 0) return;
+    step.seen = on_path;
+    path.emplace_back(node, 0);
+  };
+  enter(root);
   while (!path.empty()) {
     auto& [node, next] = path.back();
     const std::vector<Node>& dependencies = steps_[node].depends;
     if (next == dependencies.size()) {
-      steps_[node].seen = ordered;
+      steps_[node].seen = done;
       order.push_back(node);
       path.pop_back();
       continue;
     }
     const Node dependency = dependencies[next++];
-    Step& step = steps_[dependency];
-    if (step.seen == on_path) return std::unexpected(cycle_error(path, dependency));
-    if (step.seen == ordered || is_finished(dependency)) continue;
-    if (step.state == State::idle) {
-      step.seen = on_path;
-      path.emplace_back(dependency, 0);
-    } else {
-      step.seen = ordered;
-      order.push_back(dependency);
-    }
+    if (steps_[dependency].seen == on_path) return std::unexpected(cycle_error(path, dependency));
+    enter(dependency);
   }
   return order;
 }
@@ -82,15 +80,21 @@ Error Graph::cycle_error(const std::vector<std::pair<Node, std::size_t>>& path, 
 
 std::expected<Graph::Node, Error> Graph::call(Node node, std::uint32_t width, bool fresh) {
   if (!known(node)) return std::unexpected(dependency_error("A step was called that this run has not declared."));
-  auto order = order_of(node);
-  if (!order) return std::unexpected(std::move(order.error()));
   const bool joins = !fresh && !steps_[node].called;
-  if (joins) steps_[node].called = true;
   const Node root = joins ? node : clone(node);
-  if (steps_[root].state == State::idle && !steps_[root].doomed) {
-    order->back() = root;
-    open_call(root, width, *order);
+  const auto order = unneeded_below(root);
+  if (!order) {
+    if (!joins) steps_.pop_back();
+    return std::unexpected(order.error());
   }
+  if (joins) steps_[node].called = true;
+  if (steps_[root].state != State::idle || steps_[root].doomed) return root;
+  for (const Node needed : *order) need(needed);
+  ++steps_[root].needs;
+  for (const Node needed : *order) {
+    if (is_pending(steps_[needed]) && failed_dependency(steps_[needed]) != nullptr) doom(needed);
+  }
+  open_lane(root, width);
   return root;
 }
 
@@ -100,37 +104,41 @@ Graph::Node Graph::clone(Node node) {
   return static_cast<Node>(steps_.size() - 1);
 }
 
-void Graph::open_call(Node root, std::uint32_t width, const std::vector<Node>& order) {
-  const auto call = static_cast<CallIndex>(calls_.size());
-  calls_.push_back({.root = root, .width = width});
-  for (Position position = 0; position < order.size(); ++position) need(call, position, order[position]);
-  roused_.insert(call);
+// The node needs what it depends on, and hears of its end.
+void Graph::need(Node node) {
+  fix(node);
+  for (const Node dependency : steps_[node].depends) ++steps_[dependency].needs;
 }
 
-// From now on the node hears of its dependencies' ends.
 void Graph::fix(Node node) {
   Step& step = steps_[node];
   if (std::exchange(step.fixed, true)) return;
   for (const Node dependency : step.depends) {
-    if (is_finished(dependency)) continue;
+    if (steps_[dependency].state >= State::completed) continue;
     steps_[dependency].dependents.push_back(node);
     ++step.unfinished;
   }
 }
 
-void Graph::need(CallIndex index, Position position, Node node) {
-  fix(node);
-  Step& step = steps_[node];
-  Call& call = calls_[index];
-  step.needed_by.push_back({index, position});
-  if (step.doomed) {
-    call.doomed = true;
-  } else if (step.state == State::started) {
-    ++call.running;
-  } else if (failed_dependency(step) != nullptr) {
-    doom(node);
-  } else if (step.unfinished == 0) {
-    call.ready.emplace(position, node);
+// ---- failing
+
+// A dependency failed: the node is started only to fail, and needs nothing any more.
+void Graph::doom(Node node) {
+  steps_[node].doomed = true;
+  doomed_.push_back(node);
+  let_go(steps_[node].depends);
+}
+
+// Each of the nodes is needed once less. What nobody needs any more is not started, and needs nothing itself.
+void Graph::let_go(std::vector<Node> nodes) {
+  while (!nodes.empty()) {
+    Step& step = steps_[nodes.back()];
+    nodes.pop_back();
+    const bool was_pending = is_pending(step);
+    --step.needs;
+    if (!was_pending || is_pending(step)) continue;
+    step.lane = kNone;
+    nodes.insert(nodes.end(), step.depends.begin(), step.depends.end());
   }
 }
 
@@ -145,8 +153,7 @@ const Graph::Node* Graph::failed_dependency(const Step& step) const {
 std::vector<Graph::Start> Graph::take_ready() {
   std::vector<Start> starts;
   start_doomed(starts);
-  for (const CallIndex call : roused_) start_ready(calls_[call], starts);
-  roused_.clear();
+  for (const LaneIndex lane : std::exchange(roused_, {})) work(lane, starts);
   return starts;
 }
 
@@ -158,16 +165,63 @@ void Graph::start_doomed(std::vector<Start>& starts) {
   }
 }
 
-void Graph::start_ready(Call& call, std::vector<Start>& starts) {
-  while (!call.doomed && !call.ready.empty() && (call.width == 0 || call.running < call.width)) {
-    const Node node = call.ready.top().second;
-    call.ready.pop();
-    Step& step = steps_[node];
-    if (step.state != State::idle) continue;  // another call was faster
-    step.state = State::started;
-    for (const Need& need : step.needed_by) ++calls_[need.call].running;
-    starts.push_back({.node = node});
+void Graph::open_lane(Node root, std::uint32_t width) {
+  const auto lane = static_cast<LaneIndex>(lanes_.size());
+  lanes_.push_back({.width = width});
+  claim(root, lane);
+  roused_.insert(lane);
+}
+
+void Graph::claim(Node node, LaneIndex lane) {
+  steps_[node].lane = lane;
+  steps_[node].turn = kNone;
+  lanes_[lane].path.emplace_back(node, 0);
+}
+
+bool Graph::may_claim(const Step& step, LaneIndex lane) const {
+  return is_pending(step) && (step.lane == kNone || (lanes_[lane].width == 0 && lanes_[step.lane].width != 0));
+}
+
+void Graph::work(LaneIndex index, std::vector<Start>& starts) {
+  Lane& lane = lanes_[index];
+  while (lane.width == 0 || lane.running < lane.width) {
+    if (!lane.ready.empty()) {
+      const Node node = lane.ready.top().second;
+      lane.ready.pop();
+      if (is_pending(steps_[node])) start(node, index, starts);
+    } else if (!lane.path.empty()) {
+      walk(index, starts);
+    } else {
+      return;
+    }
   }
+}
+
+// One step of the walk.
+void Graph::walk(LaneIndex index, std::vector<Start>& starts) {
+  Lane& lane = lanes_[index];
+  auto& [node, next] = lane.path.back();
+  Step& step = steps_[node];
+  if (is_pending(step) && next < step.depends.size()) {
+    const Node dependency = step.depends[next++];
+    if (may_claim(steps_[dependency], index)) claim(dependency, index);
+    return;
+  }
+  const Node walked = node;
+  lane.path.pop_back();
+  if (!is_pending(step)) return;
+  if (step.unfinished == 0) {
+    start(walked, index, starts);
+  } else if (step.lane == index) {
+    step.turn = lane.turns++;
+  }
+}
+
+void Graph::start(Node node, LaneIndex lane, std::vector<Start>& starts) {
+  steps_[node].state = State::started;
+  steps_[node].lane = lane;
+  ++lanes_[lane].running;
+  starts.push_back({.node = node});
 }
 
 void Graph::finished(Node node, bool ok) {
@@ -175,53 +229,24 @@ void Graph::finished(Node node, bool ok) {
     throw std::logic_error("A step was reported as finished that was not running.");
   }
   Step& step = steps_[node];
-  const bool ran = is_running(step);
   step.state = ok ? State::completed : State::failed;
-  for (const Need& need : step.needed_by) {
-    Call& call = calls_[need.call];
-    if (ran) --call.running;
-    if (!ok) call.doomed = true;
-    roused_.insert(need.call);
+  if (!step.doomed) {
+    --lanes_[step.lane].running;
+    roused_.insert(step.lane);
   }
-  for (const Node dependent : std::exchange(step.dependents, {})) release(dependent, ok);
-  for (const Need& need : std::exchange(step.needed_by, {})) {
-    if (calls_[need.call].root == node) calls_[need.call].ready = {};
-  }
+  for (const Node dependent : std::exchange(step.dependents, {})) dependency_ended(dependent, ok);
 }
 
-// One of the node's dependencies has ended.
-void Graph::release(Node node, bool ok) {
+void Graph::dependency_ended(Node node, bool ok) {
   Step& step = steps_[node];
   --step.unfinished;
-  if (step.state != State::idle || step.doomed) return;
+  if (!is_pending(step)) return;
   if (!ok) {
-    if (is_awaited(step)) doom(node);
-  } else if (step.unfinished == 0) {
-    offer(node);
+    doom(node);
+  } else if (step.unfinished == 0 && step.lane != kNone) {
+    if (step.turn != kNone) lanes_[step.lane].ready.emplace(step.turn, node);
+    roused_.insert(step.lane);
   }
-}
-
-// All that the node depends on has ended: every call that needs it may start it.
-void Graph::offer(Node node) {
-  for (const Need& need : steps_[node].needed_by) {
-    if (calls_[need.call].doomed) continue;
-    calls_[need.call].ready.emplace(need.position, node);
-    roused_.insert(need.call);
-  }
-}
-
-// A dependency failed: the node is started only to fail, and so will all that need it.
-void Graph::doom(Node node) {
-  Step& step = steps_[node];
-  step.doomed = true;
-  doomed_.push_back(node);
-  for (const Need& need : step.needed_by) calls_[need.call].doomed = true;
-}
-
-// A call that has no answer yet needs it.
-bool Graph::is_awaited(const Step& step) const {
-  return std::ranges::any_of(step.needed_by,
-                             [&](const Need& need) { return steps_[calls_[need.call].root].state == State::idle; });
 }
 
 }  // namespace workflows::core

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <limits>
 #include <queue>
 #include <set>
 #include <string>
@@ -46,59 +47,69 @@ class Graph {
   void finished(Node node, bool ok);
 
  private:
-  using CallIndex = std::uint32_t;
-  using Position = std::uint32_t;  // of a node in the order of a call: each after all that it depends on
+  using LaneIndex = std::uint32_t;
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
   enum class State : std::uint8_t { idle, started, completed, failed };
-
-  struct Need {
-    CallIndex call;
-    Position position;
-  };
 
   struct Step {
     std::string name;
     std::vector<Node> depends;
-    std::vector<Node> dependents{};  // those that a call needs, until this node has ended
-    std::vector<Need> needed_by{};   // until this node has ended
+    std::vector<Node> dependents{};  // of those that are fixed, until this node has ended
     std::uint32_t unfinished = 0;    // of depends, once fixed
+    std::uint32_t needs = 0;         // calls of this node, and pending nodes that depend on it
     State state = State::idle;
-    bool fixed = false;   // a call needs it: depends cannot change any more
-    bool called = false;  // directly, so the shared run is taken
-    bool doomed = false;  // a dependency failed: it is, or was, started only to fail
+    bool fixed = false;          // a call needed it: depends cannot change any more
+    bool called = false;         // directly, so the shared run is taken
+    bool doomed = false;         // a dependency failed: it is, or was, started only to fail
+    LaneIndex lane = kNone;      // that has come across it, or that started it
+    std::uint32_t turn = kNone;  // in its lane, when it has to wait there for its dependencies
     std::uint64_t seen = 0;
   };
 
-  struct Call {
-    Node root = 0;
+  // What one call does: it walks down from its node, depth first, as long as it has a hand free, and starts what it
+  // can. A node that another lane has come across is left to that one; only an unbounded lane leaves nothing to a
+  // bounded one. So the walks of all calls together cross each dependency a few times at most, and no lane waits for
+  // another's hands while it has work of its own.
+  struct Lane {
     std::uint32_t width = 0;
-    std::uint32_t running = 0;  // of the nodes it needs, whichever call started them
-    bool doomed = false;        // a node it needs failed, so it starts no more
-    std::priority_queue<std::pair<Position, Node>, std::vector<std::pair<Position, Node>>, std::greater<>> ready{};
+    std::uint32_t running = 0;
+    std::uint32_t turns = 0;
+    std::vector<std::pair<Node, std::size_t>> path{};  // with the dependency to look at next
+    std::priority_queue<std::pair<std::uint32_t, Node>, std::vector<std::pair<std::uint32_t, Node>>, std::greater<>>
+        ready{};  // by turn
   };
 
   bool known(Node node) const { return node < steps_.size(); }
-  bool is_finished(Node node) const { return steps_[node].state >= State::completed; }
-  bool is_running(const Step& step) const { return step.state == State::started && !step.doomed; }
+  // Somebody needs it, and it is still to be started.
+  static bool is_pending(const Step& step) { return step.state == State::idle && !step.doomed && step.needs > 0; }
 
-  std::expected<std::vector<Node>, Error> order_of(Node root);
+  // Forming
+  std::expected<std::vector<Node>, Error> unneeded_below(Node root);
   Error cycle_error(const std::vector<std::pair<Node, std::size_t>>& path, Node again) const;
   Node clone(Node node);
-  void open_call(Node root, std::uint32_t width, const std::vector<Node>& order);
   void fix(Node node);
-  void need(CallIndex call, Position position, Node node);
-  void offer(Node node);
+
+  // Need and failure
+  void need(Node node);
+  void let_go(std::vector<Node> nodes);
   void doom(Node node);
-  bool is_awaited(const Step& step) const;
-  void start_ready(Call& call, std::vector<Start>& starts);
-  void start_doomed(std::vector<Start>& starts);
   const Node* failed_dependency(const Step& step) const;
-  void release(Node node, bool ok);
+  void dependency_ended(Node node, bool ok);
+
+  // Running
+  void open_lane(Node root, std::uint32_t width);
+  void claim(Node node, LaneIndex lane);
+  bool may_claim(const Step& step, LaneIndex lane) const;
+  void work(LaneIndex lane, std::vector<Start>& starts);
+  void walk(LaneIndex lane, std::vector<Start>& starts);
+  void start(Node node, LaneIndex lane, std::vector<Start>& starts);
+  void start_doomed(std::vector<Start>& starts);
 
   std::vector<Step> steps_;
-  std::vector<Call> calls_;
+  std::vector<Lane> lanes_;
   std::vector<Node> doomed_;    // to be started, so that they fail
-  std::set<CallIndex> roused_;  // calls that may be able to start something
+  std::set<LaneIndex> roused_;  // lanes that may be able to start something
   std::uint64_t visit_ = 0;
 };
 
