@@ -91,47 +91,63 @@ class Trial:
         """Kills as planned, one life each, until the plan or the program is at its end."""
         started = time.monotonic()
         for kill in planned or ():
-            output = self._live(kill)
+            output = self._end(self._start(kill), kill)
             if output is not None:
                 break
             self.kills.append(kill)
             self._note_committed()
         else:
-            output = self._live(None)
+            output = self._end(self._start(None), None)
+        return self._result(output, started)
+
+    def run_twice_at_once(self, kill: Kill) -> Result:
+        """Two processes on one database; one is killed, and the other brings the work to its end."""
+        started = time.monotonic()
+        doomed, other = self._start(kill), self._start(None)
+        if self._end(doomed, kill) is None:
+            self.kills.append(kill)
+        return self._result(self._end(other, None), started)
+
+    def __str__(self) -> str:
+        return f"{self.scenario.name}, killed at [{', '.join(map(str, self.kills))}]"
+
+    def _start(self, kill: Kill | None) -> "subprocess.Popen[str]":
+        environment = os.environ | {"EXECUTION_LOG": str(self.folder / LOG)}
+        if kill and kill.point:
+            environment["WORKFLOWS_KILL_AT"] = f"{kill.point}:{kill.passes}"
+        return subprocess.Popen(
+            self.scenario.command(self.folder), env=environment, cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def _end(self, process: "subprocess.Popen[str]", kill: Kill | None) -> str | None:
+        """Waits for the process. Returns what it printed, or None if it was killed."""
+        by_time = kill is not None and kill.after_s > 0
+        try:
+            output, errors = process.communicate(timeout=kill.after_s if kill and by_time else LONGEST_LIFE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+            if by_time:
+                return None
+            raise Violation(f"{self}: did not end within {LONGEST_LIFE_S} s\n{errors}") from None
+        if kill and process.returncode == -signal.SIGKILL:
+            return None
+        if process.returncode != 0:
+            raise Violation(f"{self}: ended with {process.returncode}\n{errors}")
+        return output
+
+    def _result(self, output: str | None, started: float) -> Result:
         if output is None:
             raise Violation(f"{self}: killed without being told to")
         bodies = self._bodies()
         for step, runs in self.committed.items():
             if bodies[step] != runs:
                 raise Violation(f"{self}: {step} ran again after its result was committed")
-        outside = self.scenario.outside(self.folder)
-        return Result(json.loads(output.splitlines()[-1]), outside, bodies, self.kills, time.monotonic() - started)
-
-    def __str__(self) -> str:
-        return f"{self.scenario.name}, killed at [{', '.join(map(str, self.kills))}]"
-
-    def _live(self, kill: Kill | None) -> str | None:
-        """One process. Returns what it printed, or None if it was killed."""
-        environment = os.environ | {"EXECUTION_LOG": str(self.folder / LOG)}
-        if kill and kill.point:
-            environment["WORKFLOWS_KILL_AT"] = f"{kill.point}:{kill.passes}"
-        process = subprocess.Popen(
-            self.scenario.command(self.folder), env=environment, cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            output, errors = process.communicate(timeout=kill.after_s if kill and kill.after_s else LONGEST_LIFE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-            if not (kill and kill.after_s):
-                raise Violation(f"{self}: did not end within {LONGEST_LIFE_S} s\n{errors}") from None
-            return None
-        if kill and process.returncode == -signal.SIGKILL:
-            return None
-        if process.returncode != 0:
-            raise Violation(f"{self}: ended with {process.returncode}\n{errors}")
-        return output
+        took_s = time.monotonic() - started
+        return Result(
+            json.loads(output.splitlines()[-1]), self.scenario.outside(self.folder), bodies, self.kills, took_s
+        )
 
     def _bodies(self) -> Counter[str]:
         log = self.folder / LOG
@@ -207,8 +223,13 @@ class Crasher:
 
     def once(self, plan: list[Kill]) -> int:
         trial = self._trial()
-        compare(trial, trial.run(iter(plan)), self.undisturbed)
-        shutil.rmtree(trial.folder)
+        self._check(trial, trial.run(iter(plan)))
+        return len(trial.kills)
+
+    def beside_another(self, kill: Kill) -> int:
+        """Two processes at once, one of them killed. Returns the number of kills: 0 if it had ended before."""
+        trial = self._trial()
+        self._check(trial, trial.run_twice_at_once(kill))
         return len(trial.kills)
 
     def random_plan(self, chance: random.Random) -> list[Kill]:
@@ -218,6 +239,10 @@ class Crasher:
         if chance.random() < 0.5:
             return Kill(chance.choice(FAIL_POINTS), chance.randint(1, 8))
         return Kill(after_s=chance.uniform(0.1, 1.1) * self.undisturbed.took_s)
+
+    def _check(self, trial: Trial, result: Result) -> None:
+        compare(trial, result, self.undisturbed)
+        shutil.rmtree(trial.folder)
 
     def _trial(self) -> Trial:
         folder = self.folder / f"{self.scenario.name}-{next(self._numbers)}"

@@ -54,3 +54,7 @@ SCENARIOS = [
     Scenario("cpp-hello", 5, cpp("hello")),
     Scenario("cpp-pipeline", 6, cpp("pipeline")),
 ]
+
+
+def scenario_named(name: str) -> Scenario:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from crash_harness import Crasher, Scenario
-from crash_scenarios import SCENARIOS
+from crash_harness import Crasher, Kill, Scenario
+from crash_scenarios import SCENARIOS, scenario_named
 
 POINTS = ("before_commit", "after_commit")
 RANDOM_KILLS = 12  # at least, for each scenario
@@ -29,6 +29,15 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(scenario: Scenario, tm
     kills = 0
     while kills < RANDOM_KILLS:
         kills += crasher.all_of([crasher.random_plan(chance) for _ in range(2)])
+
+
+@pytest.mark.parametrize("language", ["python", "cpp"])
+def test_when_one_of_two_processes_is_killed_the_other_takes_its_work_over(language: str, tmp_path: Path) -> None:
+    """S42, S43: either may own the instance, and the killed one may do so at any commit."""
+    scenario = scenario_named(f"{language}-groceries")
+    crasher = Crasher(scenario, tmp_path)
+    kills = [crasher.beside_another(Kill("after_commit", passes)) for passes in range(1, scenario.commits)]
+    assert sum(kills) >= 2
 
 
 def test_that_makes_two_hundred_kills_at_least() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from crash_harness import Scenario, Trial
-from crash_scenarios import ROOT, SCENARIOS
+from crash_scenarios import ROOT, SCENARIOS, scenario_named
 
 SHOPPING_LIST = ["basil", "eggs", "milk", "onions", "peppers", "tomatoes"]
 GROCERIES = {"order": "order 1", "items": SHOPPING_LIST, "receipt": "receipt 1"}
@@ -56,10 +56,6 @@ def test_an_example_runs_each_step_once_and_a_second_start_runs_none(scenario: S
 
     second = Trial(scenario, tmp_path).run()
     assert (second.output, second.bodies, second.outside) == (first.output, first.bodies, first.outside)
-
-
-def scenario_named(name: str) -> Scenario:
-    return next(scenario for scenario in SCENARIOS if scenario.name == name)
 
 
 @pytest.mark.parametrize("language", ["python", "cpp"])
