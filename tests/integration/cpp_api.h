@@ -37,10 +37,10 @@ class CppApiTest : public ::testing::Test {
     return start({.database = file()}, [&](Engine& engine) { engine.add("test", std::move(function)); });
   }
 
-  // The same by a clock that the test moves.
+  // The same by a clock that the test moves; nothing leaves memory meanwhile.
   template <class Function>
   std::unique_ptr<Engine> start_at(std::shared_ptr<Clock> clock, Function function) {
-    return start({.database = file(), .clock = std::move(clock)},
+    return start({.database = file(), .hibernate_after = 10'000h, .clock = std::move(clock)},
                  [&](Engine& engine) { engine.add("test", std::move(function)); });
   }
 
@@ -57,6 +57,13 @@ class CppApiTest : public ::testing::Test {
   static void wait_until(const InstanceHandle& instance, Status status) {
     while (instance.status().status != status) {
       ASSERT_FALSE(is_finished(instance.status().status)) << to_string(instance.status().status);
+      std::this_thread::yield();
+    }
+  }
+
+  // Waits until the record of the instance's only step is as wanted.
+  static void wait_until(const InstanceHandle& instance, const std::function<bool(const StepInfo&)>& wanted) {
+    for (auto steps = instance.steps(); steps.empty() || !wanted(steps.front()); steps = instance.steps()) {
       std::this_thread::yield();
     }
   }

@@ -180,8 +180,7 @@ TEST_F(CppEvents, S21_S23_AnEventOfAnotherFormFailsTheCodeButIsTakenOnce) {
     try {
       co_await step.wait_for_event<int>("number", "number");
       co_return 0;
-    } catch (const SerializationError&) {
-    }
+    } catch (const SerializationError&) {}
     const auto again = co_await step.wait_for_event<int>("again", "number");
     co_return again.payload;
   });

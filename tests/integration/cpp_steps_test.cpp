@@ -387,7 +387,7 @@ TEST_F(CppSteps, S12_CodeGoesOnOnlyWhenABodyThatIgnoredItsTimeoutHasReturned) {
   auto instance = engine->create("test");
   begun.wait(0);
   advance(*engine, 1min);
-  while (instance.steps().at(0).status != "failed") std::this_thread::yield();
+  wait_until(instance, [](const StepInfo& step) { return step.status == "failed"; });
   settle(*engine);
   EXPECT_FALSE(went_on);
   door.open();
@@ -411,9 +411,7 @@ TEST_F(CppSteps, S43_ARetryWaitsForTheBodyOfTheAttemptThatTimedOut) {
   auto instance = engine->create("test");
   bodies.wait(0);
   advance(*engine, 1min);
-  while (instance.steps().at(0).attempts.empty() || !instance.steps().at(0).attempts.at(0).failure) {
-    std::this_thread::yield();
-  }
+  wait_until(instance, [](const StepInfo& step) { return !step.attempts.empty() && step.attempts[0].failure; });
   advance(*engine, 1s);
   settle(*engine);
   EXPECT_EQ(bodies, 1);
