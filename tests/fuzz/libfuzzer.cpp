@@ -1,5 +1,4 @@
-// One fuzzer: CMakeLists.txt says which of inputs.h it feeds. The seeded test needs none.
-#ifdef WORKFLOWS_FUZZ_INPUT
+// One fuzzer; CMakeLists.txt says which of inputs.h it feeds.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,5 +9,3 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   workflows::fuzz::WORKFLOWS_FUZZ_INPUT({reinterpret_cast<const char*>(data), size});
   return 0;
 }
-
-#endif

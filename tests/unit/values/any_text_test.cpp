@@ -36,7 +36,7 @@ void feed(Input input, std::vector<std::string> pieces) {
   for (int i = 0; i < kInputs; ++i) input(inputs.next());
 }
 
-TEST(FuzzTest, S19_S46_AnyTextIsADurationOrATypedError) {
+TEST(AnyTextTest, S19_S46_AnyTextIsADurationOrATypedError) {
   feed(duration, {"1",
                   "23",
                   "0.5",
@@ -63,12 +63,12 @@ TEST(FuzzTest, S19_S46_AnyTextIsADurationOrATypedError) {
                   "é"});
 }
 
-TEST(FuzzTest, S8_S46_AnyTextIsANameOrATypedError) {
+TEST(AnyTextTest, S8_S46_AnyTextIsANameOrATypedError) {
   feed(names, {"a", "Z", "0", "_", "-", ".", " ", "é", "\xF0\x9F\x8D\x8E", "\x7F", "\xC2\x85", "\xED\xA0\x80", "\xFF",
                std::string(1, '\0'), std::string(60, 'x'), std::string(200, 'y')});
 }
 
-TEST(FuzzTest, S9_S46_AnyTextIsAConfigOrATypedError) {
+TEST(AnyTextTest, S9_S46_AnyTextIsAConfigOrATypedError) {
   feed(step_config, {"{",
                      "}",
                      "{\"retries\":{",
@@ -96,7 +96,7 @@ TEST(FuzzTest, S9_S46_AnyTextIsAConfigOrATypedError) {
                      "{\"timeout\":5}"});
 }
 
-TEST(FuzzTest, S13_S46_AnyTextIsReadAsAFailure) {
+TEST(AnyTextTest, S13_S46_AnyTextIsReadAsAFailure) {
   feed(failure, {"{",
                  "}",
                  "{\"type\":\"E\"",
