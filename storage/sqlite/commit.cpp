@@ -75,16 +75,12 @@ std::expected<void, Error> SqliteStore::write(const std::function<void()>& work)
 }
 
 void SqliteStore::transaction(const std::function<void()>& work) {
-  const auto last_seq = last_seq_;
-  const auto unsettled_entries = unsettled_entries_;
   try {
     connection_->control("BEGIN IMMEDIATE", "starting a transaction");
     work();
     connection_->control("COMMIT", "committing");
   } catch (...) {
     roll_back();
-    last_seq_ = last_seq;
-    unsettled_entries_ = unsettled_entries;
     throw;
   }
   heads_.keep();

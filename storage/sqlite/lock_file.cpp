@@ -44,7 +44,7 @@ bool lock_until(LockFile& file, std::int64_t byte, Deadline deadline) {
 
 }  // namespace
 
-LockFile::LockFile(const std::string& database) : path_(database + "-owners"), pid_(getpid()) {
+LockFile::LockFile(const std::string& database) : path_(database + "-owners") {
   file_ = open(path_.c_str(), O_RDWR | O_CLOEXEC);
   if (file_ < 0 && errno == ENOENT) {
     struct stat info{};
@@ -66,7 +66,6 @@ bool LockFile::try_lock(std::int64_t byte) {
 }
 
 void LockFile::unlock(std::int64_t byte) {
-  if (pid_ != getpid()) return;  // a forked child shares the open file: the lock is the parent's
   auto lock = byte_lock(F_UNLCK, byte);
   (void)fcntl(file_, F_OFD_SETLK, &lock);
 }

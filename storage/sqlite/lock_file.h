@@ -5,8 +5,6 @@
 // The locks are Linux's OFD locks: they belong to this open file, so they work between threads too, and the kernel
 // drops them the moment the process is gone. (A child made by fork keeps them alive until it closes the file or ends.)
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 
@@ -33,7 +31,6 @@ class LockFile {
 
   std::string path_;
   int file_ = -1;
-  pid_t pid_;
 };
 
 // The right to write, for as long as it lives. Throws Failed (store_busy) when it cannot be had within the timeout.

@@ -119,7 +119,7 @@ bool has_content(const std::string& path) {
 // Through SQLite's own handle: to open and close the file beside it would drop the locks of other connections.
 sqlite3_file* file_of(Connection& connection) {
   sqlite3_file* file = nullptr;
-  sqlite3_file_control(connection.handle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  sqlite3_file_control(connection.handle(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file));
   return file;
 }
 

@@ -126,8 +126,8 @@ std::expected<InstanceStatus, Error> SqliteStore::status(InstanceKey key) {
     if (!is_finished(status.status)) return;
     Query entry(*connection_, sql::kEntry, row.integer(1));
     if (!entry.next()) return;
-    auto last = read_entry(*connection_, entry);
-    if (last.kind == EntryKind::instance_completed) status.output = std::move(last.value);
+    const auto last = read_entry(*connection_, entry);
+    if (last.kind == EntryKind::instance_completed) status.output = last.value;
     if (last.kind == EntryKind::instance_errored) status.failure = Failure::from_json(last.value);
   });
   if (!done) return std::unexpected(done.error());

@@ -64,7 +64,11 @@ void SqliteDatabase::migrate_if_needed(Connection& connection) {
   configure(connection);
   if (version < current_version()) migrate(connection, static_cast<std::int32_t>(version));
   // After the first migration, so that a file that is not empty always says whose it is.
-  connection.execute("PRAGMA journal_mode = WAL", "preparing the file");
+  Query mode(connection, "PRAGMA journal_mode = WAL");
+  if (!mode.next() || mode.text(0) != "wal")
+    throw Failed{{ErrorCode::store, fmt::format("'{}' lies on a file system without shared memory between processes, "
+                                                "which the database needs. Put it on an ordinary disk of this machine",
+                                                path_)}};
 }
 
 std::expected<std::unique_ptr<Store>, Error> SqliteDatabase::connect() {

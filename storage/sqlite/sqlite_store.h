@@ -91,10 +91,10 @@ class SqliteStore final : public Store {
   pid_t pid_;
   WorkflowNames names_;
 
-  Owner owner_;  // opened by this Store; id 0: none
-  Heads heads_;  // of instances of `owner_`
-  std::int64_t last_seq_ = 0;
-  std::uint64_t unsettled_entries_ = 0;
+  Owner owner_;                          // opened by this Store; id 0: none
+  Heads heads_;                          // of instances of `owner_`
+  std::int64_t last_seq_ = 0;            // of the transaction that runs
+  std::uint64_t unsettled_entries_ = 0;  // appended since the heads were stored, roughly
 
   std::optional<Error> poisoned_;  // the first failed write (S44)
   std::uint64_t transactions_ = 0;

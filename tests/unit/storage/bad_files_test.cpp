@@ -73,12 +73,22 @@ TEST_F(BadFiles, NewerFormat) {
 }
 
 TEST_F(BadFiles, NewerFormatThatIsStillInTheWal) {
-  const auto store = connect();
-  RawConnection raw(path());
-  raw.row("PRAGMA user_version = 99");
+  const auto newer = folder_.path() / "newer.db";
+  const std::string wal = "-wal";
+  auto how = options();
+  how.location = newer;
+  {
+    const auto store = must(must(open_database(how))->connect());
+    RawConnection(newer).row("PRAGMA user_version = 99");
+    std::filesystem::copy(newer, path());
+    std::filesystem::copy(newer.string() + wal, path().string() + wal);
+  }
+  const auto file = bytes_of(path());
+  const auto log = bytes_of(path().string() + wal);
   EXPECT_EQ(refusal().code, ErrorCode::store_version);
   EXPECT_THAT(refusal().message, HasSubstr("format version 99"));
-  EXPECT_EQ(raw.row("PRAGMA user_version"), "99");
+  EXPECT_EQ(bytes_of(path()), file);
+  EXPECT_EQ(bytes_of(path().string() + wal), log);
 }
 
 TEST_F(BadFiles, TruncatedFile) {

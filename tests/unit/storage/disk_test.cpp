@@ -56,6 +56,24 @@ TEST_F(Disk, EntryIsOneStatementAndABatchOneMore) {
   EXPECT_EQ(store->counters().transactions - before.transactions, 2u);
 }
 
+// The instance, two entries, the inbox; others also look where its owner got to, and through what came since.
+TEST_F(Disk, OwnerLoadsWithoutSearching) {
+  const auto store = connect();
+  const auto owner = must(store->open_owner(kHour));
+  const auto key = create(*store, "a", owner);
+  must(store->commit(entries(owner, key, 2)));
+  const auto statements = [key](Store& from) {
+    must(from.find(key));  // its workflow's name is known from now on
+    const auto before = from.counters().statements;
+    must(from.load(key));
+    return from.counters().statements - before;
+  };
+  EXPECT_EQ(statements(*store), 4u);
+  EXPECT_EQ(statements(*connect()), 6u);
+  must(store->commit(batch(owner, unload(key))));
+  EXPECT_EQ(statements(*connect()), 4u);
+}
+
 TEST_F(Disk, ReadsWriteNothing) {
   const auto store = connect();
   const auto owner = must(store->open_owner(kHour));

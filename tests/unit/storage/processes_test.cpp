@@ -69,6 +69,15 @@ TEST_F(Processes, WriterWaitsForItsTurn) {
   EXPECT_THAT(must(store->list({})), SizeIs(1));
 }
 
+TEST_F(Processes, NobodyOvertakesWhoIsNextToWrite) {
+  const auto store = impatient();
+  LockFile waiting(path());
+  ASSERT_TRUE(waiting.try_lock(std::int64_t{1} << 62));
+  EXPECT_EQ(error_of(store->commit(batch(std::nullopt, new_instance("a")))).code, ErrorCode::store_busy);
+  waiting.unlock(std::int64_t{1} << 62);
+  create(*store, "a");
+}
+
 // One that commits without a pause, and one that asks now and then.
 TEST_F(Processes, BusyWriterDoesNotStarveTheOthers) {
   std::atomic<bool> stop{false};
