@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 _CONTEXT = "ctx"
 _NO_PARAMETERS = inspect.Signature()
+_ANY_PARAMETERS = inspect.signature(lambda *args, **kwargs: None)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -100,4 +101,4 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(function)
     except ValueError:  # some functions made in C do not say
-        return _NO_PARAMETERS
+        return _ANY_PARAMETERS

@@ -29,7 +29,7 @@ def duration_ms(value: object, what: str) -> int:
     if isinstance(value, str):
         try:
             return _core.parse_duration(value)
-        except (InvalidDurationError, UnicodeEncodeError) as error:
+        except (InvalidDurationError, TypeError) as error:  # TypeError: half a surrogate pair
             raise InvalidDurationError(f"The {what} cannot be read. {error}") from None
     raise InvalidDurationError(
         f"The {what} is {value!r} of type {type(value).__name__}. Accepted: a timedelta, or text with units such as "

@@ -42,6 +42,7 @@ _ACCEPTED = (
     "timedelta, Decimal, UUID, Enum, pathlib paths, named tuples, dataclasses, pydantic models and exceptions"
 )
 _BIG_INT_BITS = 13_000  # Python refuses to write or read longer integers in decimal
+_MAX_EXCEPTION_DEPTH = 8
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _PATHS: dict[str, type[PurePath]] = {
     kind.__name__: kind for kind in (PurePath, PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
@@ -188,6 +189,10 @@ def _tagged(tag: str, value: Json, **more: Json) -> Json:
     return {"$": tag, **more, "v": value}
 
 
+def _kind(value: object) -> type:
+    return type(value)
+
+
 def _is_named_tuple(cls: type) -> bool:
     return hasattr(cls, "_fields") and hasattr(cls, "_make") and issubclass(cls, tuple)
 
@@ -236,16 +241,18 @@ class _Encoder:
     """Encodes one value."""
 
     def __init__(self) -> None:
-        self._open_exceptions: set[int] = set()
+        self._open_exceptions: list[BaseException] = []
 
     def encode(self, value: Any) -> Json:
-        kind: type[Any] = type(value)
+        kind = _kind(value)
         own = self.of_type.get(kind)
         if own is not None:
             return own(self, value)
         if isinstance(value, Enum):
             return self._enum(value)
         if isinstance(value, BaseException):
+            if not self._may_open(value):
+                return self._str(_safely(repr, value))
             return self._exception(value)
         if isinstance(value, PurePath):
             return self._path(value)
@@ -253,7 +260,7 @@ class _Encoder:
             return _tagged("namedtuple", self._list(value), type=_class_of(value))
         if dataclasses.is_dataclass(kind):
             return self._dataclass(value)
-        if _is_pydantic_model(type(value)):
+        if _is_pydantic_model(kind):
             return self._pydantic(value)
         raise _refusal(value)
 
@@ -350,32 +357,38 @@ class _Encoder:
         return _tagged("pydantic", self._fields(value.__dict__.items()), **more)
 
     def _exception(self, error: BaseException) -> Json:
-        self._open_exceptions.add(id(error))
         more: dict[str, Json] = {
             "message": self._str(text_of(error)),
             "traceback": self._str(traceback_text(error)),
         }
-        if error.__cause__ is not None and id(error.__cause__) not in self._open_exceptions:
+        parts = self.exception_parts(error)
+        if error.__cause__ is not None and self._may_open(error.__cause__):
+            self._open_exceptions.append(error)
             more["cause"] = self._exception(error.__cause__)
-        tree = _tagged("exception", self.exception_parts(error), **more)
-        self._open_exceptions.discard(id(error))
-        return tree
+            self._open_exceptions.pop()
+        return _tagged("exception", parts, **more)
 
     def exception_parts(self, error: BaseException) -> Json:
         """Never fails: what an exception holds and cannot be encoded, such as a socket, is there as its `repr`."""
+        self._open_exceptions.append(error)
         args, state = take_apart(error)
         parts: dict[str, Json] = {"type": reference_to(type(error)), "args": [self._or_repr(arg) for arg in args]}
         if state:
             parts["state"] = {name: self._or_repr(value) for name, value in state.items()}
+        self._open_exceptions.pop()
         return parts
 
+    def _may_open(self, error: object) -> bool:
+        """Exceptions that hold one another must come to an end."""
+        return len(self._open_exceptions) < _MAX_EXCEPTION_DEPTH and all(error is not e for e in self._open_exceptions)
+
     def _or_repr(self, value: object) -> Json:
-        if id(value) not in self._open_exceptions:
-            try:
-                return self.encode(value)
-            except (_UnencodableError, RecursionError):
-                pass
-        return self._str(_safely(repr, value))
+        depth = len(self._open_exceptions)
+        try:
+            return self.encode(value)
+        except (_UnencodableError, RecursionError):
+            del self._open_exceptions[depth:]
+            return self._str(_safely(repr, value))
 
     of_type: typing.ClassVar[dict[type, Callable[[Any, Any], Json]]] = {
         type(None): _scalar,
