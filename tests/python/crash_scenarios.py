@@ -1,4 +1,4 @@
-"""The programs that the crash tests kill: every example, in both languages."""
+"""The programs that the crash tests kill: every example, in both languages, and one that is harder than they are."""
 
 import json
 import os
@@ -38,22 +38,23 @@ def report(folder: Path) -> str:
     return (folder / DATABASE).with_suffix(".csv").read_text()
 
 
-# The article's first listing sleeps for thirty minutes: it runs on a clock that is moved by hand.
-def on_a_manual_clock(folder: Path) -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("crash_blog_workflow.py")), str(folder / DATABASE)]
+def of_the_tests(program: str) -> Callable[[Path], list[str]]:
+    path = Path(__file__).with_name(program)
+    return lambda folder: [sys.executable, str(path), str(folder / DATABASE)]
 
 
 # Commits: the creation, the results of steps that wait for each other, the end.
-SCENARIOS = [
+EXAMPLES = [
     Scenario("python-groceries", 7, python("groceries.py", "--delivery", "100 ms"), orders_of_python),
     Scenario("python-train_model", 19, python("train_model.py")),
     Scenario("python-data_pipeline", 6, python("data_pipeline.py"), report),
     Scenario("python-blog_dag", 4, python("blog_dag.py")),
-    Scenario("python-blog_workflow", 5, on_a_manual_clock),
+    Scenario("python-blog_workflow", 5, of_the_tests("crash_blog_workflow.py")),
     Scenario("cpp-groceries", 7, cpp("groceries", "100 ms"), orders_of_cpp),
     Scenario("cpp-hello", 5, cpp("hello")),
     Scenario("cpp-pipeline", 6, cpp("pipeline")),
 ]
+SCENARIOS = [*EXAMPLES, Scenario("python-branches", 8, of_the_tests("crash_branches.py"))]
 
 
 def scenario_named(name: str) -> Scenario:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from crash_harness import Scenario, Trial
-from crash_scenarios import ROOT, SCENARIOS, scenario_named
+from crash_scenarios import EXAMPLES, ROOT, scenario_named
 
 SHOPPING_LIST = ["basil", "eggs", "milk", "onions", "peppers", "tomatoes"]
 GROCERIES = {"order": "order 1", "items": SHOPPING_LIST, "receipt": "receipt 1"}
@@ -46,7 +46,7 @@ STEPS: dict[str, set[str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", EXAMPLES, ids=lambda scenario: scenario.name)
 def test_an_example_runs_each_step_once_and_a_second_start_runs_none(scenario: Scenario, tmp_path: Path) -> None:
     first = Trial(scenario, tmp_path).run()
     assert first.output == OUTPUTS[scenario.name]
