@@ -49,6 +49,7 @@ class Bodies:
         self._threads = threads if threads is not None else min(32, (os.cpu_count() or 1) + 4)
         self._pool: ThreadPoolExecutor | None = None
         self._running: dict[tuple[int, int], Body] = {}
+        self._delays: set[asyncio.Task[None]] = set()
 
     def start(self, node: Node, attempt: int) -> None:
         """Begins an attempt, or notes it if an earlier one that ignored its cancellation still runs (S43)."""
@@ -161,8 +162,13 @@ class Bodies:
 
     # ---- retry delays
 
-    async def choose_delay(self, node: Node, attempt: int, failure: tuple[Any, ...]) -> None:
+    def choose_delay(self, node: Node, attempt: int, failure: tuple[Any, ...]) -> None:
         """Asks the user's function for the time before the next attempt (S11)."""
+        task = self._runner.spawn(self._choose_delay(node, attempt, failure), node.context.copy())
+        self._delays.add(task)
+        task.add_done_callback(self._delays.discard)
+
+    async def _choose_delay(self, node: Node, attempt: int, failure: tuple[Any, ...]) -> None:
         run, codec = node.run, self._runner.codec
         error = _failures.to_exception(failure, codec)
         answer: int | _failures.Failure
@@ -211,10 +217,12 @@ class Bodies:
         return bool(self._running)
 
     def cancel_all(self) -> None:
-        """Cancels every body."""
+        """Cancels every body and what chooses delays."""
         for body in list(self._running.values()):
             body.next_attempt = None
             self._cancel(body)
+        for delay in self._delays:
+            delay.cancel()
 
     def close(self) -> None:
         """Takes no more work. Threads that still run are left to end by themselves."""

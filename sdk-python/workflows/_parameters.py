@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 
 _CONTEXT = "ctx"
 _NO_PARAMETERS = inspect.Signature()
-_ANY_PARAMETERS = inspect.signature(lambda *args, **kwargs: None)
+_ANY_PARAMETERS = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 

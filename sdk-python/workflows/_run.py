@@ -43,11 +43,11 @@ class Run:
         self.stopped = False  # its code is to end, whatever it does is not recorded
         self.evicting = False  # ... and the engine waits to hear that it has
         self.bodies = 0  # that run now
-        self.may_stall = False  # it replays
         self.quiet_turns = 0
         self.unawaited: dict[Pending, None] = {}
         self._expected = 0  # outcomes that the code may await
         self._pausing = False  # the code reacts to an outcome
+        self._abandoned: list[Pending] = []  # not yet reported
         self._deliveries: deque[tuple[Pending, tuple[Any, ...]]] = deque()  # outcomes to be handed over after that
         self._asked: dict[int, Pending] = {}  # by ticket; settled ones are dropped
         self._nodes: dict[int, Node] = {}
@@ -88,21 +88,33 @@ class Run:
         return node
 
     def abandon(self, pending: Pending) -> None:
-        """Nobody awaits it any more: its await was cancelled. The step goes on and its outcome is recorded."""
+        """Nobody awaits it any more: its await was cancelled. The step goes on and its outcome is recorded.
+
+        The engine is told a little later, or before the next question. Until then it may turn out that not the await
+        was cancelled but the whole run, by a loop that shuts down; then nothing is to be recorded.
+        """
         if self.stopped or self.runner.closed or (isinstance(pending, Node) and pending.needed):
             return
         pending.abandoned = True
         self._forget(pending)
         if isinstance(pending, Node) and pending.step.node is pending:
             pending.step.node = None  # whoever depends on it later gets a run that is awaited
-        if pending.ticket is not None:
-            self.runner.host.abandon(self.key, pending.ticket)
-            self.touch()
+        if not self._abandoned:
+            self.runner.after_turns(REACTION_TURNS, self._report_abandoned)
+        self._abandoned.append(pending)
+
+    def _report_abandoned(self) -> None:
+        for pending in self._abandoned:
+            if pending.ticket is not None and not pending.settled:
+                self.runner.host.abandon(self.key, pending.ticket)
+                self.touch()
+        self._abandoned.clear()
 
     def _check(self) -> None:
         self.runner.check()
         if self.stopped:
             raise asyncio.CancelledError(f"{self} is not running any more")
+        self._report_abandoned()
 
     def _note(self, pending: Pending, asked: tuple[int, int, int, tuple[Any, ...] | None]) -> None:
         pending.ticket, state, _, outcome = asked
@@ -156,8 +168,7 @@ class Run:
     def touch(self) -> None:
         """Something happened in this run; the engine is to be polled after this turn of the loop."""
         self.runner.touch()
-        if self.may_stall:
-            self.runner.watch_stall(self)
+        self.runner.watch_stall(self)
 
     # ---- the graph
 
@@ -273,6 +284,7 @@ class Run:
         if self.stopped:
             return
         self.stopped = True
+        self._abandoned.clear()
         if self.task is not None and self.definition.is_async:
             self.task.cancel()
         for pending in self._open():

@@ -31,6 +31,11 @@ logger = logging.getLogger("workflows")
 T = TypeVar("T")
 
 STALL_TURNS = 50  # turns of the loop in which a replaying run does nothing before it counts as stalled
+LOOK_SECONDS = 1.0
+"""So long after something came it is looked whether it was an outcome that the engine holds back: of a step whose await
+an earlier life of the run had cancelled, and this one has not.
+"""
+PATIENCE_SECONDS = 5.0  # how long code that was cancelled may take to end when the engine closes
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _REPLY_ERROR = 3  # index of Error in CallReply::result
 
@@ -55,7 +60,9 @@ class Runner:
         self._runs: dict[int, Run] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # the loop itself holds tasks weakly
         self._replies: dict[int, asyncio.Future[Any]] = {}
-        self._stalling: set[Run] = set()
+        self._replaying: set[Run] = set()  # runs that still find recorded outcomes
+        self._stalling: set[Run] = set()  # those of them that may stand still
+        self._look: asyncio.TimerHandle | None = None
         self._turn_due = False
         self._tick_due = False
         self._tick_count = 0
@@ -74,7 +81,7 @@ class Runner:
             self._log,
             self._stopped,
         )
-        self.loop.add_reader(host.fd, self._turn)
+        self.loop.add_reader(host.fd, self._wake)
         self.touch()
 
     # ---- for everyone
@@ -141,6 +148,22 @@ class Runner:
 
     # ---- the loop
 
+    def _wake(self) -> None:
+        for run in self._replaying - self._stalling:  # what came may be for one that stands still
+            self.watch_stall(run)
+        if self._look is None and self._runs:
+            self._look = self.loop.call_later(LOOK_SECONDS, self._look_for_replaying, context=self._context)
+        self._turn()
+
+    def _look_for_replaying(self) -> None:
+        self._look = None
+        if self.closed or self._failure is not None:
+            return
+        for run in self._runs.values():
+            if run not in self._replaying and not run.stopped and self.host.replaying(run.key):
+                self._replaying.add(run)
+                self.watch_stall(run)
+
     def _turn(self) -> None:
         self._turn_due = False
         if self.closed:
@@ -164,8 +187,8 @@ class Runner:
         run = self._runs[key] = Run(self, key, self._definitions[workflow], id)
         run.task = self.spawn(self._execute(run, params, created))
         run.task.add_done_callback(lambda task: self._code_ended(run, None if task.cancelled() else task.result()))
-        run.may_stall = self.host.replaying(key)
-        if run.may_stall:
+        if self.host.replaying(key):
+            self._replaying.add(run)
             self.watch_stall(run)
 
     def _resolve_step(self, key: int, ticket: int, outcome: tuple[Any, ...]) -> None:
@@ -180,7 +203,7 @@ class Runner:
     def _choose_delay(self, key: int, ticket: int, attempt: int, failure: tuple[Any, ...]) -> None:
         node = self._runs[key].node_of(ticket) if key in self._runs else None
         if node is not None:
-            self.spawn(self.bodies.choose_delay(node, attempt, failure))
+            self.bodies.choose_delay(node, attempt, failure)
 
     def _start_node(self, key: int, node: int, failed: int | None) -> None:
         if key in self._runs:
@@ -299,10 +322,11 @@ class Runner:
         self._tick_soon()
 
     def watch_stall(self, run: Run) -> None:
-        """The run did something; look whether it goes on."""
-        run.quiet_turns = 0
-        self._stalling.add(run)
-        self._tick_soon()
+        """The run did something; if it replays, look whether it goes on."""
+        if run in self._replaying:
+            run.quiet_turns = 0
+            self._stalling.add(run)
+            self._tick_soon()
 
     def _tick_soon(self) -> None:
         if not self._tick_due and (self._stalling or self._due):
@@ -318,8 +342,8 @@ class Runner:
             self._due.popleft()[1]()
         for run in list(self._stalling):
             if run.stopped or not self.host.replaying(run.key):
-                run.may_stall = False
                 self._stalling.discard(run)
+                self._replaying.discard(run)
             elif run.bodies or run.reacting:
                 self._stalling.discard(run)  # until it goes on
             else:
@@ -334,7 +358,7 @@ class Runner:
         if self.host.release_stalled(run.key):
             self.touch()
         else:
-            self._stalling.discard(run)  # until it does something
+            self._stalling.discard(run)  # until something happens
 
     # ---- the end
 
@@ -348,7 +372,7 @@ class Runner:
             if not future.done():
                 future.set_exception(error)
 
-    async def close(self, drain_seconds: float, patience_seconds: float = 5.0) -> None:
+    async def close(self, drain_seconds: float) -> None:
         """Ends all code, lets bodies finish for `drain_seconds`, then cancels them and closes the engine."""
         self._closing = True
         for run in list(self._runs.values()):
@@ -356,7 +380,7 @@ class Runner:
         if drain_seconds > 0:
             await self._until(lambda: not self.bodies.running, drain_seconds)
         self.bodies.cancel_all()
-        await self._until(lambda: not self._tasks, patience_seconds)
+        await self._until(lambda: not self._tasks, PATIENCE_SECONDS)
         for task in self._tasks:
             logger.warning("%r does not end although it was cancelled; it is left behind", task)
         self.close_now()
@@ -375,8 +399,11 @@ class Runner:
         if self.closed:
             return
         self.closed = True
+        if self._look is not None:
+            self._look.cancel()
         if not self.loop.is_closed():
             self.loop.remove_reader(self.host.fd)
             self._fail_replies(EngineClosedError("The engine was closed before the answer came"))
         self.bodies.close()
         self.host.close()
+        del self.host  # and with it its files; who is still around looks at `closed` first

@@ -260,7 +260,7 @@ class _Encoder:
             return _tagged("namedtuple", self._list(value), type=_class_of(value))
         if dataclasses.is_dataclass(kind):
             return self._dataclass(value)
-        if _is_pydantic_model(kind):
+        if _is_pydantic_model(_kind(value)):
             return self._pydantic(value)
         raise _refusal(value)
 

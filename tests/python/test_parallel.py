@@ -337,6 +337,32 @@ async def test_code_that_asks_no_more_for_what_is_recorded_does_not_hang(tmp_pat
         assert await instance.result(timeout=PATIENCE_S) == [2]
 
 
+async def test_an_outcome_held_back_for_a_cancellation_that_does_not_recur_comes_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows._runner.LOOK_SECONDS", 0.01)
+    patience: float | None = 0.001
+
+    @workflows.workflow
+    async def once_impatient(event: workflows.Event, step: workflows.Step) -> Any:
+        try:
+            async with asyncio.timeout(patience):
+                return (await step.wait_for_event("w", "t")).payload
+        except TimeoutError:
+            await asyncio.Event().wait()
+
+    async with opened(tmp_path / "o.db", once_impatient) as engine:
+        instance = await engine.create(once_impatient, id="o")
+        await until_recorded(instance, "w")
+        await asyncio.sleep(0.05)
+    patience = None
+    async with opened(tmp_path / "o.db", once_impatient) as engine:
+        instance = await engine.get(once_impatient, "o")
+        await until_status(instance, "waiting")
+        await instance.send_event("t", "at last")
+        assert await instance.result(timeout=PATIENCE_S) == "at last"
+
+
 async def test_children_that_outlive_run_are_cancelled_with_it() -> None:
     ended: list[str] = []
 
