@@ -111,6 +111,7 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
   Step& step = steps_[entry.step];
   if (step.key != nullptr || entry.name.empty()) return step;
+  step.recorded = true;
   auto& [key, name] = *names_.try_emplace(key_of(entry.step_kind, entry.name)).first;
   if (name.recorded.size() < entry.occurrence) name.recorded.resize(entry.occurrence, kNoTicket);
   name.recorded[entry.occurrence - 1] = entry.step;
@@ -173,6 +174,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       break;
     }
     case EntryKind::abandoned:
+      cancels_ = true;
       step.forsaken_before = true;
       step.forsaken_early = step.phase != Phase::ended;
       if (step.phase != Phase::ended) break;
@@ -189,8 +191,8 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   }
 }
 
-// gates_[k]: outcome k was delivered after all steps with `after` <= k had been asked for, and after `need` of those
-// that were asked for next.
+// Outcome k was delivered after all steps with `after` <= k had been asked for, and after `need` of those that were
+// asked for next. Counts stand for the steps that left no record.
 void Instance::note_asking_order() {
   gates_.assign(order_.size(), 0);
   const auto raise = [&](std::size_t delivery, std::uint32_t asked) {
@@ -199,13 +201,21 @@ void Instance::note_asking_order() {
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
     const Step& step = steps_[ticket];
     if (step.key == nullptr) continue;
+    unasked_.push_back(ticket);
     raise(step.after, ticket + 1);
     if (step.after > 0) raise(step.after - 1, step.need);
   }
   for (std::size_t k = 1; k < gates_.size(); ++k) gates_[k] = std::max(gates_[k], gates_[k - 1]);
+  std::ranges::stable_sort(unasked_, {}, [&](Ticket ticket) { return steps_[ticket].after; });
 }
 
-std::uint32_t Instance::gate(std::size_t delivery) const { return delivery < gates_.size() ? gates_[delivery] : 0; }
+// The code has asked for all that it had asked for when the next outcome was delivered first; if that is a new one, for
+// all that was ever recorded.
+bool Instance::gate_is_open() {
+  while (!unasked_.empty() && steps_[unasked_.front()].asked) unasked_.pop_front();
+  if (!unasked_.empty() && steps_[unasked_.front()].after <= delivered_) return false;
+  return delivered_ >= gates_.size() || asked_ >= gates_[delivered_];
+}
 
 // ---------------------------------------------------------------- asking
 
@@ -255,16 +265,27 @@ std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& nam
     step.occurrence = occurrence;
   }
   steps_[ticket].asked = true;
+  newest_ = std::max(newest_, ticket);
   ++asked_;
   asking_ = Asked{.ticket = ticket};
   return ticket;
 }
 
-// Ends a verb: what the new question sets free is delivered, to the asker itself if it may be.
+// Ends a verb: what the new question sets free is delivered, to the asker itself if nothing else is on its way to the
+// code. Outcomes that were delivered together are handed over together again, or the asker would have a lead.
 Asked Instance::answer() {
-  deliver_in_order();
   Asked answer = std::move(*asking_);
   asking_.reset();
+  const bool alone = !resolve_queued_ && !resolve_taken_;
+  const std::size_t before = effects_.size();
+  deliver_in_order();
+  if (!alone || effects_.size() != before + 1) return answer;
+  auto& resolve = std::get<Resolve>(effects_.back());
+  if (resolve.ticket != answer.ticket) return answer;
+  answer.state = Asked::State::resolved;
+  answer.outcome = std::move(resolve.outcome);
+  effects_.pop_back();
+  resolve_queued_ = false;
   return answer;
 }
 
@@ -386,9 +407,12 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
 void Instance::abandon(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (step.forsaken || result_) return;
+  cancels_ = true;
   step.forsaken = true;
   step.forsaken_early |= step.phase < Phase::ending;
-  if (!step.forsaken_before) append(entry(EntryKind::abandoned, ticket, now), Urgency::eager);
+  if (step.forsaken_before) return;
+  record_question(ticket);
+  append(entry(EntryKind::abandoned, ticket, now), Urgency::eager);
 }
 
 void Instance::finish(BodyOutcome outcome, TimePoint now) {
@@ -450,10 +474,12 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
   step.attempt = attempt;
   step.began = now;
   step.start_recorded = false;
-  if (step.config.retries.limit > 0) return run_body(ticket, now);
-  // At most once, ever: the start is on disk before the body runs (S10).
-  enter(step, Phase::starting);
-  append_start(ticket, Urgency::awaited);
+  if (step.config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
+    enter(step, Phase::starting);
+    return append_start(ticket, Urgency::awaited);
+  }
+  if (cancels_) record_question(ticket);
+  run_body(ticket, now);
 }
 
 void Instance::append_start(Ticket ticket, Urgency urgency) {
@@ -536,6 +562,13 @@ void Instance::end(Ticket ticket, Entry entry, Outcome outcome) {
   enter(step, Phase::ending);
   step.outcome = std::move(outcome);
   append(std::move(entry), Urgency::awaited);
+  lets_go_on_ = true;
+}
+
+// Where code goes on, the newest question must be on record: it tells a later life how many questions came before. Or
+// else that life would let the code go on too soon, and same-named steps of parallel branches would change places.
+void Instance::record_question(Ticket ticket) {
+  if (!steps_[ticket].recorded) append_start(ticket, Urgency::eager);
 }
 
 void Instance::end_do(Ticket ticket, BodyOutcome outcome, TimePoint now) {
@@ -657,7 +690,7 @@ void Instance::durable(Ticket ticket, TimePoint now) {
 void Instance::finish_durable() { effects_.emplace_back(std::move(*result_)); }
 
 void Instance::deliver_in_order() {
-  while (delivered_ < order_.size() && asked_ >= gate(delivered_)) {
+  while (delivered_ < order_.size() && gate_is_open()) {
     const Delivery& next = order_[delivered_];
     if (!next.unheard && !steps_[next.ticket].asked) return;
     deliver_next();
@@ -669,14 +702,10 @@ void Instance::deliver_next() {
   asked_at_delivery_ = asked_;
   Step& step = steps_[ticket];
   if (unheard || step.forsaken) return;
+  record_question(newest_);
   step.phase = Phase::delivered;
-  if (asking_ && asking_->ticket == ticket && !resolve_queued_ && !resolve_taken_) {
-    asking_->state = Asked::State::resolved;
-    asking_->outcome = std::move(step.outcome);
-  } else {
-    effects_.emplace_back(Resolve{ticket, std::move(*step.outcome)});
-    resolve_queued_ = true;
-  }
+  effects_.emplace_back(Resolve{ticket, std::move(*step.outcome)});
+  resolve_queued_ = true;
   step.outcome.reset();
 }
 
@@ -687,22 +716,27 @@ bool Instance::is_late(const Step& step) const {
 
 bool Instance::release_stalled(TimePoint now) {
   if (result_) return false;
-  const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
   if (delivered_ < order_.size()) {
-    if (late != late_.end()) return false;  // the code is about to cancel that await, as it did before
+    const auto to_be_cancelled = [](const Step& step) { return step.asked && step.forsaken_before && !step.forsaken; };
+    if (std::ranges::any_of(steps_, to_be_cancelled)) return false;  // the code is about to do it, as it did before
     const auto next = order_.begin() + static_cast<std::ptrdiff_t>(delivered_);
     const auto asked = std::find_if(next, order_.end(), [&](const Delivery& d) { return steps_[d.ticket].asked; });
     if (asked == order_.end()) return false;
     std::rotate(next, asked, asked + 1);
+    while (!unasked_.empty() && steps_[unasked_.front()].after <= delivered_) unasked_.pop_front();  // it never will
     deliver_next();
     deliver_in_order();
     return true;
   }
-  if (late == late_.end()) return false;
+  const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
+  const auto unasked = [&](Ticket ticket) { return !steps_[ticket].asked; };
+  if (late == late_.end() || std::ranges::any_of(unasked_, unasked))
+    return false;  // it went on without, and will again
   const Ticket ticket = *late;
   late_.erase(late);
   steps_[ticket].forsaken_before = false;
   append(entry(EntryKind::reclaimed, ticket, now), Urgency::eager);
+  lets_go_on_ = true;
   order_.push_back({ticket});
   deliver_next();
   return true;
@@ -734,9 +768,18 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
   return made;
 }
 
-void Instance::append(Entry entry, Urgency urgency) { effects_.emplace_back(Append{std::move(entry), urgency}); }
+void Instance::append(Entry entry, Urgency urgency) {
+  if (!entry.name.empty()) steps_[entry.step].recorded = true;
+  effects_.emplace_back(Append{std::move(entry), urgency});
+}
 
+// The newest question reaches the disk before what will let the code go on: else same-named steps could change places
+// when the process dies right after that (S14). Requires: what is taken together is committed together.
 std::vector<Effect> Instance::take_effects() {
+  if (std::exchange(lets_go_on_, false) && !steps_[newest_].recorded) {
+    record_question(newest_);
+    std::rotate(effects_.begin(), effects_.end() - 1, effects_.end());
+  }
   resolve_taken_ |= std::exchange(resolve_queued_, false);
   return std::exchange(effects_, {});
 }

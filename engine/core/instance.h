@@ -161,7 +161,8 @@ class Instance {
     bool forsaken = false;         // its await was cancelled in this life
     bool forsaken_before = false;  // ... in an earlier one
     bool forsaken_early = false;   // ... in any, before the outcome was written: the outcome has no place in order_
-    bool start_recorded = false;
+    bool recorded = false;         // some entry tells its identity
+    bool start_recorded = false;   // of this attempt
     std::uint32_t occurrence = 0;
     std::uint32_t attempt = 0;
     std::uint32_t after = 0;
@@ -191,7 +192,7 @@ class Instance {
   void replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events);
   Step& recorded_step(const Entry& entry);
   void note_asking_order();
-  std::uint32_t gate(std::size_t delivery) const;
+  bool gate_is_open();
 
   // Asking
   std::expected<Ticket, Error> ask(StepKind kind, const std::string& name);
@@ -205,6 +206,7 @@ class Instance {
   // A step's life
   void start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now);
   void append_start(Ticket ticket, Urgency urgency);
+  void record_question(Ticket ticket);
   void run_body(Ticket ticket, TimePoint now);
   void attempt_failed(Ticket ticket, Failure failure, TimePoint now);
   void rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now);
@@ -232,22 +234,26 @@ class Instance {
   Names names_;
   std::vector<Step> steps_;              // by ticket
   Ticket free_ = 0;                      // all numbers below are taken
+  Ticket newest_ = 0;                    // the highest number that was asked for
   std::uint32_t asked_ = 0;              // steps that the code asked for
   std::uint32_t asked_at_delivery_ = 0;  // ... when the last outcome was delivered
   std::vector<Delivery> order_;          // outcomes in journal order
   std::size_t delivered_ = 0;            // of order_
-  std::vector<std::uint32_t> gates_;     // gates_[k]: steps to be asked for before outcome k of order_ is delivered
-  std::uint32_t busy_ = 0;               // steps asked for that run, start, choose, end, or have ended undelivered
+  std::vector<std::uint32_t> gates_;     // gates_[k]: how many steps are asked for before outcome k of order_
+  std::deque<Ticket> unasked_;           // recorded steps by `after`; asked ones are dropped at the front
+  bool cancels_ = false;    // code that cancels awaits goes on by itself: each of its questions is recorded at once
+  std::uint32_t busy_ = 0;  // steps asked for that run, start, choose, end, or have ended undelivered
   std::set<std::pair<TimePoint, Ticket>> deadlines_;               // of steps that rest, sleep or wait
   std::uint32_t endless_waits_ = 0;                                // waits without a deadline
   std::unordered_map<std::string, std::deque<InboxEvent>> inbox_;  // untaken, by type
   std::unordered_map<std::string, std::deque<Ticket>> waits_;      // in the order asked, by type
   std::int64_t last_event_ = 0;
   std::vector<Ticket> late_;  // ended, but not in order_, or unheard there
-  // An outcome may be handed back by the verb that asks for it only if no earlier one is still on its way to the code:
-  // branches go on in the order in which their outcomes were delivered.
+  // An outcome may be handed back by the verb that asks for it only if no other one is on its way to the code: branches
+  // go on in the order in which their outcomes were delivered.
   bool resolve_queued_ = false;     // in effects_
   bool resolve_taken_ = false;      // and not yet settled
+  bool lets_go_on_ = false;         // an entry in effects_ will let the code go on
   std::optional<Asked> asking_;     // the answer of the verb that is being called
   std::optional<Finished> result_;  // set once `run` has ended
   std::vector<Effect> effects_;
