@@ -44,7 +44,7 @@ FLOORS = [
     ),
     Floor("engine/workflow", ("workflows/", "engine/workflow/", "boost/", "fmt/", "spdlog/")),
     Floor("sdk-python/src", ("workflows/", "sdk-python/src/", "pybind11/", "Python.h", "boost/json", "unistd.h")),
-    Floor("examples/cpp", ("workflows/", "examples/cpp/", "boost/json", "CLI/", "unistd.h")),
+    Floor("examples/cpp", ("workflows/", "boost/json", "boost/describe", "sys/", "unistd.h", "fcntl.h")),
 ]
 
 # The codec is where C++ types become JSON, so it alone shows Boost.JSON to users.
