@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=Path, help="a build tree, such as build/release")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--rounds", type=int, default=100, help="random plans of kills for each program")
+    parser.add_argument("--rounds", type=int, default=200, help="random plans of kills for each program")
     parser.add_argument("--only", help="the name of one program")
     parser.add_argument("--round", type=int, help="only this random plan")
     arguments = parser.parse_args()
