@@ -37,7 +37,7 @@ class Point(NamedTuple):
 class Item:
     name: Any
     count: Any = 1
-    tags: list[Any] = field(default_factory=list)
+    tags: list[Any] = field(default_factory=list[Any])
 
 
 @dataclass(frozen=True, slots=True)

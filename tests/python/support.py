@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import workflows
@@ -39,7 +39,7 @@ class VirtualTime:
 
 
 @contextlib.asynccontextmanager
-async def opened(db: Any, *workflows_: Any, time: VirtualTime | None = None, **options: Any) -> AsyncIterator[Engine]:
+async def opened(db: Any, *workflows_: Any, time: VirtualTime | None = None, **options: Any) -> AsyncGenerator[Engine]:
     """An open engine that leaves nothing behind."""
     engine = workflows.Engine(db, workflows=workflows_, **options)
     if time is not None:
@@ -73,24 +73,31 @@ async def result_over(time: VirtualTime, instance: workflows.Instance, duration:
     return result.result()
 
 
-async def until(reached: Callable[[], bool]) -> None:
+async def until(reached: Callable[[], bool | Awaitable[bool]]) -> None:
     """Lets the loop turn until something holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not reached():
+        while True:
+            held = reached()
+            if held if isinstance(held, bool) else await held:
+                return
             await asyncio.sleep(0.001)
 
 
 async def until_status(instance: workflows.Instance, status: str) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while (await instance.status()).status != status:
-            await asyncio.sleep(0.001)
+    async def reached() -> bool:
+        return (await instance.status()).status == status
+
+    await until(reached)
 
 
-async def until_recorded(instance: workflows.Instance, step: str) -> None:
-    """Until a step of this name is on record."""
-    async with asyncio.timeout(PATIENCE_S):
-        while step not in [info.name for info in await instance.steps()]:
-            await asyncio.sleep(0.001)
+async def until_recorded(instance: workflows.Instance, step: str, result: Any = None) -> None:
+    """Until a step of this name (and with this result) is on record."""
+
+    async def reached() -> bool:
+        infos = [info for info in await instance.steps() if info.name == step]
+        return bool(infos) and result in (None, *[info.result for info in infos])
+
+    await until(reached)
 
 
 def counters(engine: Engine) -> dict[str, int]:

@@ -1,3 +1,4 @@
+# pyright: basic
 """`workflows.Client`: management without an engine."""
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import workflows
+
 import shapes
 from support import PATIENCE_S, opened, until_recorded
-
-import workflows
 
 
 @workflows.workflow
@@ -43,7 +44,7 @@ def test_without_an_engine_instances_are_created_listed_and_wait(tmp_path: Path)
         assert [info.id for info in client.list()] == ["order-1", "order-2"]
         assert [info.id for info in client.list("order", "queued", id_prefix="order-2", limit=5)] == ["order-2"]
         assert client.steps("order", "order-1") == []
-        with pytest.raises(TimeoutError, match="'order-1' of 'order'> was not finished within 0.01"):
+        with pytest.raises(TimeoutError, match=r"'order-1' of 'order'> was not finished within 0.01"):
             one.result(timeout=0.01)
         with pytest.raises(workflows.InstanceNotFoundError):
             client.get("order", "nobody")
@@ -81,14 +82,14 @@ async def test_who_only_looks_needs_no_classes(tmp_path: Path) -> None:
     async with opened(tmp_path / "h.db", hidden) as engine:
         await (await engine.create(hidden, id="h")).result()
     original = shapes.Item
-    del shapes.Item  # type: ignore[misc]
+    del shapes.Item
     try:
         with workflows.Client(tmp_path / "h.db") as client:
             assert client.status("hidden", "h").output["$"] == "dataclass"
             with pytest.raises(workflows.SerializationError, match="shapes:Item"):
                 client.result("hidden", "h")
     finally:
-        shapes.Item = original  # type: ignore[misc]
+        setattr(shapes, "Item", original)  # noqa: B010 - a class is not assignable for type checkers
 
 
 def test_after_close_every_call_says_so(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_after_close_every_call_says_so(tmp_path: Path) -> None:
         lambda: instance.send_event("paid"),
     ):
         with pytest.raises(workflows.EngineClosedError):
-            call()  # type: ignore[no-untyped-call]
+            call()
 
 
 def test_a_client_may_be_used_from_several_threads(tmp_path: Path) -> None:

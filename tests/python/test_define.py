@@ -1,3 +1,4 @@
+# pyright: basic
 """How workflows are written (S1), without an engine."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ import sys
 from typing import Any
 
 import pytest
-
 import workflows
 from workflows import _define
 from workflows._parameters import Given, Parameters
@@ -36,7 +36,12 @@ def plain(event: workflows.Event, step: workflows.SyncStep) -> None: ...
 
 
 def test_s1_a_workflow_is_named_after_its_class_its_function_or_what_was_given() -> None:
-    assert [_define.define(w).name for w in (Order, Named, bare, plain)] == ["Order", "another-name", "bare", "given-name"]
+    assert [_define.define(w).name for w in (Order, Named, bare, plain)] == [
+        "Order",
+        "another-name",
+        "bare",
+        "given-name",
+    ]
     assert [_define.define(w).version for w in (Order, Named, bare, plain)] == ["", "7", "", "2"]
     assert [_define.define(w).is_async for w in (Order, Named, bare, plain)] == [True, False, True, False]
 
@@ -97,7 +102,9 @@ def test_importing_starts_nothing() -> None:
 # ---- parameters of step functions
 
 
-def bind(function: Any, *args: Any, taken: dict[str, Any] | None = None, extra: tuple[Any, ...] = (), **kwargs: Any) -> Any:
+def bind(
+    function: Any, *args: Any, taken: dict[str, Any] | None = None, extra: tuple[Any, ...] = (), **kwargs: Any
+) -> Any:
     parameters = Parameters(function)
     given = parameters.accept("s", args, kwargs, taken or {})
     bound = parameters.bind("CTX", taken or {}, given, extra)
@@ -111,7 +118,12 @@ def test_s33_ctx_stands_wherever_it_likes() -> None:
 
 
 def test_s33_dependencies_and_arguments_of_the_call_share_the_parameters() -> None:
-    assert bind(lambda order, amount, ctx, tip=1: (order, amount, ctx, tip), 5, taken={"order": "O"}) == ("O", 5, "CTX", 1)
+    assert bind(lambda order, amount, ctx, tip=1: (order, amount, ctx, tip), 5, taken={"order": "O"}) == (
+        "O",
+        5,
+        "CTX",
+        1,
+    )
     assert bind(lambda a, /, b=2, *c, d=4, **e: (a, b, c, d, e), 1, extra=(8, 9)) == (1, 2, (8, 9), 4, {})
     assert bind(lambda a, **more: (a, more), 1, x=2) == (1, {"x": 2})
 

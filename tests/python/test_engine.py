@@ -1,3 +1,4 @@
+# pyright: basic
 """Opening, closing, several engines, wrong places (S2, S5, S6, S25, S42-S46)."""
 
 from __future__ import annotations
@@ -16,9 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE_S, VirtualTime, assert_nothing_left, open_files, opened, run_once, until, until_recorded, until_status
-
 import workflows
+
+from support import (
+    PATIENCE_S,
+    VirtualTime,
+    assert_nothing_left,
+    open_files,
+    opened,
+    run_once,
+    until,
+    until_recorded,
+    until_status,
+)
 
 
 @workflows.workflow
@@ -114,7 +125,7 @@ async def test_instances_are_found_and_listed_by_age_in_pages(monkeypatch: pytes
         assert await ids(status=workflows.Status.COMPLETE) == everything[:-1]
         assert await ids(id_prefix="e7") == ["e7"]
         assert await ids(created_after="2026-01-01T00:06:30Z") == ["e7", "w"]
-        info = [info async for info in engine.list(waiting)][0]
+        info = await anext(engine.list(waiting))
         assert (info.workflow, info.status, info.generation, info.version) == ("waiting", "waiting", 1, "")
         assert info.created.isoformat() == "2026-01-01T00:08:00+00:00"
         for wrong in ({"status": "happy"}, {"limit": -1}, {"limit": "5"}):
@@ -223,7 +234,7 @@ async def test_close_is_idempotent_and_everything_afterwards_says_so() -> None:
         lambda: anext(engine.list()),
     ):
         with pytest.raises(workflows.EngineClosedError):
-            await use()  # type: ignore[no-untyped-call]
+            await use()
 
 
 async def test_an_engine_may_be_opened_again(tmp_path: Path) -> None:
@@ -319,8 +330,8 @@ def test_using_an_engine_on_another_loop_is_an_error() -> None:
 
     async def use(engine: workflows.Engine, instance: workflows.Instance) -> None:
         for call in (lambda: engine.create(echo), instance.result, instance.status, engine.close):
-            with pytest.raises(workflows.WrongLoopError, match="another event loop.*the loop that opened it"):
-                await call()  # type: ignore[no-untyped-call]
+            with pytest.raises(workflows.WrongLoopError, match=r"another event loop.*the loop that opened it"):
+                await call()
 
     with asyncio.Runner() as runner:
         engine, instance = runner.run(make())
@@ -384,7 +395,12 @@ async def test_after_fork_the_engine_and_the_client_refuse_and_the_parents_go_on
 def program(text: str, *args: str, **options: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", text, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
+        [sys.executable, "-c", text, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
     )
 
 
@@ -434,7 +450,10 @@ workflows.run(waiting, id="w", db=sys.argv[1])
     [
         ("async def", 'await step.wait_for_event("go", "go")'),
         ("def", 'step.wait_for_event("go", "go")'),
-        ("async def", "await step.do('s')(lambda ctx: [time.sleep(0.01) for _ in iter(lambda: ctx.cancelled, True)])()"),
+        (
+            "async def",
+            "await step.do('s')(lambda ctx: [time.sleep(0.01) for _ in iter(lambda: ctx.cancelled, True)])()",
+        ),
     ],
 )
 def test_ctrl_c_stops_the_program_and_not_the_instance(kind: str, body: str, tmp_path: Path) -> None:
@@ -580,7 +599,9 @@ async def test_s25_an_event_of_another_process_wakes_the_waiting_code(tmp_path: 
     async with opened(tmp_path / "e.db", waiting) as engine:
         instance = await engine.create(waiting, id="w")
         await until_recorded(instance, "go")
-        sender = "import sys, workflows; workflows.Client(sys.argv[1]).send_event('waiting', 'w', 'go', {'from': 'outside'})"
+        sender = (
+            "import sys, workflows; workflows.Client(sys.argv[1]).send_event('waiting', 'w', 'go', {'from': 'outside'})"
+        )
         with program(sender, str(tmp_path / "e.db")) as process:
             assert await instance.result(timeout=PATIENCE_S) == {"from": "outside"}
             assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0

@@ -6,7 +6,6 @@ import builtins
 import inspect
 
 import pytest
-
 import workflows
 from workflows import _core, _errors
 
@@ -27,7 +26,9 @@ def test_every_class_has_a_row_in_the_table() -> None:
     classes = {
         name: value.code
         for name, value in vars(workflows).items()
-        if inspect.isclass(value) and issubclass(value, workflows.WorkflowsError) and value is not workflows.WorkflowsError
+        if inspect.isclass(value)
+        and issubclass(value, workflows.WorkflowsError)
+        and value is not workflows.WorkflowsError
     }
     assert classes == {name: code for code, name, _ in TABLE}
     assert _errors.by_code.keys() == {code for code, _, _ in TABLE}

@@ -1,3 +1,4 @@
+# pyright: basic
 """Exceptions come back as themselves (S13)."""
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from typing import Any
 
 import pydantic
 import pytest
-import shapes
+import workflows
 from hypothesis import given
 from hypothesis import strategies as st
-
-import workflows
 from workflows import _failures
 from workflows._values import Codec
+
+import shapes
 
 codec = Codec()
 
@@ -68,7 +69,10 @@ def test_s13_text_arguments_and_attributes_survive(error: Exception) -> None:
         assert getattr(again, name, None) == getattr(error, name, None)
 
 
-@given(st.lists(st.none() | st.integers() | st.text() | st.binary(), max_size=3), st.dictionaries(st.sampled_from("ab"), st.text()))
+@given(
+    st.lists(st.none() | st.integers() | st.text() | st.binary(), max_size=3),
+    st.dictionaries(st.sampled_from("ab"), st.text()),
+)
 def test_s13_any_arguments_and_attributes(args: list[Any], attributes: dict[str, str]) -> None:
     error = shapes.PlainError(*args)
     vars(error).update(attributes)
@@ -154,7 +158,9 @@ def test_s13_the_traceback_shows_user_code_and_not_the_library() -> None:
 
 
 def test_s13_exceptions_are_values_too() -> None:
-    value = workflows.JsonSerializer().loads(workflows.JsonSerializer().dumps({"e": shapes.CardDeclinedError(7, card="x")}))
+    value = workflows.JsonSerializer().loads(
+        workflows.JsonSerializer().dumps({"e": shapes.CardDeclinedError(7, card="x")})
+    )
     assert isinstance(value["e"], shapes.CardDeclinedError)
     assert value["e"].code == 7
 

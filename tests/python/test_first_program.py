@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE_S, VirtualTime, opened, run_once, until_recorded, until_status
-
 import workflows
+
+import typed_program
+from support import PATIENCE_S, VirtualTime, opened, run_once, until_recorded, until_status
 
 
 class Groceries(workflows.WorkflowEntrypoint):
@@ -64,9 +65,14 @@ async def test_s3_the_event_tells_who_and_when() -> None:
     time = VirtualTime()
     async with opened(":memory:", tell, time=time) as engine:
         told = await (await engine.create(tell, {"a": (1,)}, id="one")).result()
-        start = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+        start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
         assert told["attributes"] == [{"a": (1,)}, start, "one", "tell", None]
-        assert told["mapping"] == {"payload": {"a": (1,)}, "timestamp": start, "instanceId": "one", "workflowName": "tell"}
+        assert told["mapping"] == {
+            "payload": {"a": (1,)},
+            "timestamp": start,
+            "instanceId": "one",
+            "workflowName": "tell",
+        }
         empty = await (await engine.create("tell")).result()
         assert empty["attributes"][0] == {}
 
@@ -83,7 +89,9 @@ async def test_s4_what_run_returns_is_the_output_and_an_error_that_leaves_it_fai
         assert await good.result() == {"done"}
         assert await good.status() == workflows.InstanceStatus(workflows.Status.COMPLETE, {"done"})
         bad = await engine.create(either, {"fail": True}, id="bad")
-        with pytest.raises(workflows.WorkflowFailedError, match="'bad' of workflow 'either' failed: LookupError: not here") as caught:
+        with pytest.raises(
+            workflows.WorkflowFailedError, match="'bad' of workflow 'either' failed: LookupError: not here"
+        ) as caught:
             await bad.result()
         assert isinstance(caught.value.cause, LookupError)
         assert caught.value.__cause__ is caught.value.cause
@@ -109,14 +117,14 @@ class BlogWorkflow(workflows.WorkflowEntrypoint):
     """The first listing of the article, with the awaits it forgot."""
 
     async def run(self, event: Any, step: Any) -> Any:
-        @step.do("my first step")
+        @step.do("my first step")  # type: ignore[untyped-decorator]
         async def my_first_step() -> Any:
             return {"user_email": event["payload"]["userEmail"]}
 
         first = await my_first_step()
         await step.sleep("my first sleep", "30 minutes")
         received = await step.wait_for_event("receive example event", "simple-event", timeout="1 hour")
-        await step.sleep_until("sleep until X times out", dt.datetime(2024, 10, 24, 13, tzinfo=dt.timezone.utc))
+        await step.sleep_until("sleep until X times out", dt.datetime(2024, 10, 24, 13, tzinfo=dt.UTC))
         return [first, received["payload"]]
 
 
@@ -133,15 +141,15 @@ async def test_the_blogs_workflow() -> None:
 async def test_the_blogs_graph() -> None:
     class PythonWorkflowDAG(workflows.WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:
-            @step.do("dependency 1")
+            @step.do("dependency 1")  # type: ignore[untyped-decorator]
             async def dep_1() -> str:
                 return "one"
 
-            @step.do("dependency 2")
+            @step.do("dependency 2")  # type: ignore[untyped-decorator]
             async def dep_2() -> str:
                 return "two"
 
-            @step.do("demo do", [dep_1, dep_2], True, {"timeout": "1 minute"})
+            @step.do("demo do", [dep_1, dep_2], True, {"timeout": "1 minute"})  # type: ignore[untyped-decorator]
             async def final_step(res1: Any = None, res2: Any = None) -> Any:
                 return [res1, res2]
 
@@ -264,3 +272,7 @@ async def test_a_plain_run_that_returns_a_coroutine_is_told_to_be_async() -> Non
     async with opened(":memory:", wrong) as engine:
         with pytest.raises(workflows.WorkflowFailedError, match="make its run async"):
             await (await engine.create(wrong)).result()
+
+
+async def test_the_program_that_the_type_checkers_read_runs() -> None:
+    assert await typed_program.main(":memory:") == [20, "1", "complete"]

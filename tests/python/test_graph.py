@@ -1,16 +1,18 @@
+# pyright: basic
 """Steps that depend on steps (S33-S37)."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE_S, opened, run_once, until_status
-
 import workflows
+
+from support import PATIENCE_S, opened, run_once, until_status
 
 ONCE = {"retries": {"limit": 0}}
 
@@ -161,7 +163,8 @@ async def test_s34_concurrent_runs_the_whole_subgraph_at_the_same_time_within_a_
             return 1
 
         outcomes: list[int] = []
-        for options in ({}, {"concurrent": True}, {"concurrent": True, "max_concurrency": 2}):
+        bounds: list[dict[str, Any]] = [{}, {"concurrent": True}, {"concurrent": True, "max_concurrency": 2}]
+        for options in bounds:
             most = 0
             below = [step.do(f"leaf {n}")(leaf) for n in range(4)]
 
@@ -169,7 +172,7 @@ async def test_s34_concurrent_runs_the_whole_subgraph_at_the_same_time_within_a_
             async def middle(*results: int) -> int:
                 return sum(results)
 
-            @step.do("top", depends=[middle], **options)  # type: ignore[call-overload]
+            @step.do("top", depends=[middle], **options)
             async def top(total: int) -> int:
                 return total
 
@@ -181,8 +184,6 @@ async def test_s34_concurrent_runs_the_whole_subgraph_at_the_same_time_within_a_
 
 
 async def test_s34_plain_functions_run_concurrently_too() -> None:
-    import threading
-
     together = threading.Barrier(2, timeout=PATIENCE_S)
 
     @workflows.workflow
@@ -248,7 +249,9 @@ async def test_s35_what_is_missing_is_an_error_that_names_the_path() -> None:
         async def report(files: Any) -> Any:
             return files
 
-        with pytest.raises(workflows.DependencyError, match="report -> list files -> folder.*Declared: files, list files, report"):
+        with pytest.raises(
+            workflows.DependencyError, match=r"report -> list files -> folder.*Declared: files, list files, report"
+        ):
             report()
         with pytest.raises(workflows.DependencyError, match="'folder' of step 'list files'"):
             files()
@@ -301,7 +304,9 @@ async def test_s35_a_step_of_another_instance_is_refused() -> None:
         if not steps:
             steps.append(step.do("lent")(lambda: 1))
             return "lent"
-        with pytest.raises(workflows.DependencyError, match="'lent', which was declared in another instance.*mine -> lent"):
+        with pytest.raises(
+            workflows.DependencyError, match=r"'lent', which was declared in another instance.*mine -> lent"
+        ):
             step.do("mine", depends=steps)(lambda one: one)
         return "refused"
 
@@ -311,7 +316,9 @@ async def test_s35_a_step_of_another_instance_is_refused() -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_s35_a_failed_dependency_fails_its_dependents_once_without_running_them(restart: bool, tmp_path: Path) -> None:
+async def test_s35_a_failed_dependency_fails_its_dependents_once_without_running_them(
+    restart: bool, tmp_path: Path
+) -> None:
     bodies: Counter[str] = Counter()
 
     @workflows.workflow
@@ -333,7 +340,9 @@ async def test_s35_a_failed_dependency_fails_its_dependents_once_without_running
         async def join(left: None, right: None) -> None:
             bodies["join"] += 1
 
-        with pytest.raises(workflows.DependencyError, match="'join' did not run: its dependency '(left|right)' failed") as caught:
+        with pytest.raises(
+            workflows.DependencyError, match=r"'join' did not run: its dependency '(left|right)' failed"
+        ) as caught:
             await join()
         assert isinstance(caught.value.__cause__, ValueError)
         assert str(caught.value.__cause__) == "rotten"
@@ -397,7 +406,7 @@ async def test_s36_a_name_redeclared_in_a_loop_is_a_new_step_for_those_declared_
 
 async def test_a_step_whose_await_was_cancelled_runs_anew_for_a_dependent() -> None:
     bodies = 0
-    release = asyncio.Event()
+    began, release = asyncio.Event(), asyncio.Event()
 
     @workflows.workflow
     async def again(event: workflows.Event, step: workflows.Step) -> Any:
@@ -405,6 +414,7 @@ async def test_a_step_whose_await_was_cancelled_runs_anew_for_a_dependent() -> N
         async def slow() -> int:
             nonlocal bodies
             bodies += 1
+            began.set()
             if bodies == 1:
                 await release.wait()
             return bodies
@@ -414,8 +424,7 @@ async def test_a_step_whose_await_was_cancelled_runs_anew_for_a_dependent() -> N
             return slow
 
         call = asyncio.ensure_future(slow())
-        while not bodies:
-            await asyncio.sleep(0)
+        await began.wait()
         call.cancel()
         await asyncio.wait([call])
         result = await after()
@@ -428,9 +437,12 @@ async def test_a_step_whose_await_was_cancelled_runs_anew_for_a_dependent() -> N
 async def test_a_chain_longer_than_pythons_stack_works() -> None:
     @workflows.workflow
     async def chain(event: workflows.Event, step: workflows.Step) -> Any:
-        last = step.do("link")(lambda: 0)
+        def link(below: int = 0) -> int:
+            return below + 1
+
+        last = step.do(link)
         for _ in range(1500):
-            last = step.do("link", [last])(lambda below: below + 1)
+            last = step.do("link", [last])(link)
         return await last()
 
-    assert await run_once(chain, thread_pool_size=2) == 1500
+    assert await run_once(chain, thread_pool_size=2) == 1501

@@ -1,3 +1,4 @@
+# pyright: basic
 """`step.do`: identity, attempts, contexts, errors (S7-S17)."""
 
 from __future__ import annotations
@@ -5,17 +6,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import datetime as dt
+import functools
+import inspect
 import logging
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-import shapes
-from support import PATIENCE_S, VirtualTime, opened, result_over, run_once, until, until_recorded, until_status
-
 import workflows
 from workflows import _bodies
+
+import shapes
+from support import PATIENCE_S, VirtualTime, opened, result_over, run_once, until, until_recorded, until_status
 
 ONCE = {"retries": {"limit": 0}}
 AT_ONCE = {"retries": {"limit": 2, "delay": "0 s"}}
@@ -45,7 +49,7 @@ async def test_s7_a_completed_step_never_runs_again(tmp_path: Path) -> None:
         @step.do
         async def first() -> Any:
             bodies.append("first")
-            return {"at": dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "pair": (1, {2})}
+            return {"at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "pair": (1, {2})}
 
         value = await first()
         await step.wait_for_event("go", "go")
@@ -57,7 +61,7 @@ async def test_s7_a_completed_step_never_runs_again(tmp_path: Path) -> None:
         instance = await engine.get(halting, "x")
         await instance.send_event("go")
         value = await instance.result(timeout=PATIENCE_S)
-    assert value == {"at": dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), "pair": (1, {2})}
+    assert value == {"at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "pair": (1, {2})}
     assert bodies == ["first"]
 
 
@@ -79,13 +83,14 @@ async def test_s8_a_bad_name_is_an_error_before_anything_is_recorded() -> None:
     async def bad(event: workflows.Event, step: workflows.Step) -> Any:
         async def body() -> None: ...
 
-        for name in ("", "x" * 257, "a\nb", 5):
+        names: list[Any] = ["", "x" * 257, "a\nb", 5]
+        for name in names:
             with pytest.raises(workflows.InvalidNameError):
-                step.do(name)(body)  # type: ignore[call-overload]
+                step.do(name)(body)
             with pytest.raises(workflows.InvalidNameError):
-                step.sleep(name, "1 s")  # type: ignore[arg-type]
+                step.sleep(name, "1 s")
             with pytest.raises(workflows.InvalidNameError):
-                step.wait_for_event(name, "t")  # type: ignore[arg-type]
+                step.wait_for_event(name, "t")
         with pytest.raises(workflows.InvalidNameError):
             step.wait_for_event("w", "no spaces")
         return "ok"
@@ -467,7 +472,9 @@ async def test_s15_a_result_that_cannot_be_recorded_fails_the_step_at_once() -> 
             bodies += 1
             return {"socket": [shapes.Unrecordable()]}
 
-        with pytest.raises(workflows.SerializationError, match=r"'open socket'\['socket'\]\[0\] is of type shapes.Unrec"):
+        with pytest.raises(
+            workflows.SerializationError, match=r"'open socket'\['socket'\]\[0\] is of type shapes.Unrec"
+        ):
             await body()
         return "ok"
 
@@ -505,7 +512,7 @@ async def test_s15_an_output_that_cannot_be_recorded_fails_the_instance() -> Non
         return shapes.Unrecordable()
 
     async with opened(":memory:", bad) as engine:
-        with pytest.raises(workflows.WorkflowFailedError, match="output is of type shapes.Unrecordable") as caught:
+        with pytest.raises(workflows.WorkflowFailedError, match=r"output is of type shapes.Unrecordable") as caught:
             await (await engine.create(bad)).result()
         assert isinstance(caught.value.cause, workflows.SerializationError)
 
@@ -595,13 +602,11 @@ async def test_bodies_may_be_lambdas_partials_objects_and_functions_that_hand_on
 
     @workflows.workflow
     async def shapes_of_functions(event: workflows.Event, step: workflows.Step) -> Any:
-        import functools
-
         return [
             await step.do("lambda")(lambda: 1)(),
             await step.do("object")(Callable())(5),
             await step.do("partial")(functools.partial(pow, 2))(3),
-            await step.do("handed on")(lambda: later())(),
+            await step.do("handed on")(lambda: later())(),  # noqa: PLW0108 - not a coroutine function itself
             await step.do("builtin")(max)(1, 2),
         ]
 
@@ -609,8 +614,6 @@ async def test_bodies_may_be_lambdas_partials_objects_and_functions_that_hand_on
 
 
 async def test_a_declared_step_keeps_name_docstring_and_signature() -> None:
-    import inspect
-
     @workflows.workflow
     async def keeping(event: workflows.Event, step: workflows.Step) -> Any:
         @step.do("label")
@@ -654,8 +657,6 @@ async def test_a_class_that_has_moved_is_restored_through_the_annotation(tmp_pat
 
     original = shapes.Item.__module__
     shapes.Item.__module__ = "shapes_before"
-    import sys
-
     sys.modules["shapes_before"] = shapes
     try:
         async with opened(tmp_path / "m.db", Moved) as engine:
@@ -683,7 +684,9 @@ async def test_a_body_that_cancels_itself_fails_the_attempt() -> None:
     assert await run_once(odd) == "asyncio.exceptions.CancelledError"
 
 
-async def test_code_that_keeps_the_loop_is_named(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_code_that_keeps_the_loop_is_named(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workflows._watched.SLOW_TURN_SECONDS", -1.0)
 
     @workflows.workflow
