@@ -54,6 +54,8 @@ inline std::vector<InboxEvent> as_stored(std::vector<InboxEvent> inbox, const st
 class Life {
  public:
   explicit Life(Limits limits = {}) : Life(limits, {}, {}, kStart) {}
+  // One that finds this history.
+  explicit Life(std::vector<Entry> history) : Life({}, std::move(history), {}, kStart) {}
   Life(const Life&) = delete;
   Life& operator=(const Life&) = delete;
 

@@ -91,6 +91,13 @@ TEST(InstanceReplay, S7_ABranchThatBeginsWhenAnotherIsUnderWay) {
             {{one(do_("work"))}, std::pair<std::size_t, std::size_t>{0, 0}}}});
 }
 
+TEST(InstanceReplay, S7_ABranchThatBeginsWhenAnotherHasEnded) {
+  explore({{{{one(do_("a")), one(do_("work"))}},
+            {{one(do_("b"))}},
+            {{one(do_("work"))}, std::pair<std::size_t, std::size_t>{1, 0}},
+            {{one(do_("c"))}}}});
+}
+
 TEST(InstanceReplay, S10_RetriesAndStepsThatRunOnce) {
   explore({{{{one(do_("work", 1)), one(do_once("work"))}}, {{one(do_once("work")), one(do_("work"))}}}});
 }
@@ -117,6 +124,10 @@ TEST(InstanceReplay, S22_ARaceOfAWaitAndASleep) {
 
 TEST(InstanceReplay, S7_AnAwaitThatIsCancelledFromOutsideIsCancelledAgain) {
   explore({{{{impatient(do_("work")), one(do_("work"))}}, {{one(do_("work"))}}}});
+}
+
+TEST(InstanceReplay, S7_StepsOfTheNameThatFollowsACancelledAwait) {
+  explore({{{{impatient(do_("a")), one(do_("work"))}}, {{one(do_("b")), one(do_("work"))}}}});
 }
 
 TEST(InstanceReplay, S18_ASleepThatIsCancelledFromOutside) {
