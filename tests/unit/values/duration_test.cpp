@@ -61,7 +61,7 @@ TEST(DurationTest, S18_TenYearsAreTheLongest) {
   EXPECT_EQ(parse_duration("315576000000 ms"), kMaxDuration);
   EXPECT_THAT(error_of("10 years 0.1 ms"), HasSubstr("longer than 10 years"));
   EXPECT_THAT(error_of("315576000001ms"), HasSubstr("longer than 10 years"));
-  EXPECT_THAT(error_of(std::string(400, '9') + "s"), HasSubstr("longer than 10 years"));
+  EXPECT_THAT(error_of(std::string(400, '9').append("s")), HasSubstr("longer than 10 years"));
   EXPECT_EQ(parse_duration(std::string(400, '0') + "5s"), 5s);
 }
 
