@@ -4,16 +4,15 @@ It differs from the article in the import alone. The rest is the smallest progra
 """
 # mypy: disable-error-code="no-untyped-def"
 # pyright: basic
-# ruff: noqa: ARG001, ARG002
 
 import argparse
 import asyncio
 import json
 
-from execution_log import recorded
-
 import workflows
 from workflows import WorkflowEntrypoint
+
+from execution_log import recorded
 
 
 # fmt: off

@@ -16,10 +16,10 @@ import asyncio
 import json
 from datetime import datetime, timezone
 
-from execution_log import recorded
-
 import workflows
 from workflows import WorkflowEntrypoint
+
+from execution_log import recorded
 
 
 # fmt: off

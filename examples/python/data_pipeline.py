@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from execution_log import record
-
 import workflows
+
+from execution_log import record
 
 Sale = tuple[str, Decimal]  # product and amount
 SALES = Path(__file__).parent / "sales"

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from grocery_shop import GroceryShop
-
 import workflows
+
+from grocery_shop import GroceryShop
 
 AGENT = Path(__file__).with_name("groceries.py")
 PATIENCE_S = 60

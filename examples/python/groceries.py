@@ -12,10 +12,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import workflows
+
 from execution_log import record
 from grocery_shop import GroceryShop
-
-import workflows
 
 RECIPES = [
     {"name": "pancakes", "ingredients": ["eggs", "flour", "milk", "salt"]},

@@ -10,9 +10,9 @@ import contextlib
 import json
 from dataclasses import dataclass, replace
 
-from execution_log import record
-
 import workflows
+
+from execution_log import record
 
 GOOD_LOSS = 0.0005
 EPOCHS = 25

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from crash_harness import Crasher, Kill, Scenario
 from crash_scenarios import SCENARIOS, scenario_named
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from crash_harness import Crasher, Kill, Scenario, Violation
 
 PROGRAM = """

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from crash_harness import Scenario, Trial
 from crash_scenarios import EXAMPLES, ROOT, scenario_named
 
