@@ -28,7 +28,7 @@ class Pending:
 
     verb = ""  # of `step`
 
-    __slots__ = ("_waiters", "abandoned", "error", "expected", "name", "outcome", "run", "ticket")
+    __slots__ = ("_heard", "_waiters", "abandoned", "error", "expected", "name", "outcome", "run", "ticket")
 
     def __init__(self, run: Run, name: str):
         self.run = run
@@ -38,6 +38,7 @@ class Pending:
         self.error: Exception | None = None  # the engine refused the question
         self.expected = False  # the code may await it
         self.abandoned = False
+        self._heard = False  # somebody got the outcome
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -68,15 +69,16 @@ class Pending:
     def wait(self) -> Generator[Any, None, Any]:
         """Suspends until the outcome is there and returns its value."""
         self.run.unawaited.pop(self, None)
+        if self.abandoned:
+            raise RuntimeError(
+                f"Step {self.name!r} is awaited again after its await was cancelled. Put asyncio.shield(...) around an "
+                f"await that is to be repeated."
+            )
         if not self.settled:
-            if self.abandoned:
-                raise RuntimeError(
-                    f"Step {self.name!r} is awaited again after its await was cancelled. Put asyncio.shield(...) "
-                    f"around an await that is to be repeated."
-                )
             yield from self._suspend()
         if self.run.stopped:
             raise asyncio.CancelledError
+        self._heard = True
         return self.value()
 
     def _suspend(self) -> Generator[Any, None, None]:
@@ -86,7 +88,7 @@ class Pending:
             yield from waiter.__await__()
         except BaseException:
             self._waiters.remove(waiter)
-            if not self._waiters and not self.settled:
+            if not self._waiters and not self._heard:  # also when the outcome came in the same turn as the cancellation
                 self.run.abandon(self)
             raise
         self._waiters.remove(waiter)

@@ -105,7 +105,7 @@ class Run:
 
     def _report_abandoned(self) -> None:
         for pending in self._abandoned:
-            if pending.ticket is not None and not pending.settled:
+            if pending.ticket is not None:
                 self.runner.host.abandon(self.key, pending.ticket)
                 self.touch()
         self._abandoned.clear()
@@ -241,12 +241,12 @@ class Run:
             self._refuse(node, error)
             return
         node.ticket, state, attempt, outcome = asked
+        if node.abandoned:
+            self.runner.host.abandon(self.key, node.ticket)
         if state == RESOLVED and outcome is not None:
             self._hand_over(node, outcome)
             return
         self._asked[node.ticket] = node
-        if node.abandoned:
-            self.runner.host.abandon(self.key, node.ticket)
         if state == RUN:
             self.runner.bodies.start(node, attempt)
         self.touch()

@@ -301,8 +301,9 @@ class Runner:
         elif not self.closed:
             self.host.finish(run.key, outcome)
             self.touch()
-            run.warn_unawaited()
         run.stop()
+        if outcome is not None:
+            run.warn_unawaited()
 
     def _stopped_code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
         if outcome is not None:

@@ -221,11 +221,12 @@ async def test_a_call_whose_await_was_cancelled_says_how_to_await_it_again() -> 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.001):
                 await asyncio.shield(shielded)
+        await step.sleep("both gave up", "0 s")
         return (await shielded).payload
 
     async with opened(":memory:", again) as engine:
         instance = await engine.create(again)
-        await until_recorded(instance, "x")
+        await until_recorded(instance, "both gave up")
         await instance.send_event("t", "for the abandoned")
         await instance.send_event("t", "for the shielded")
         assert await instance.result(timeout=PATIENCE_S) == "for the shielded"
@@ -338,6 +339,35 @@ async def test_code_that_asks_no_more_for_what_is_recorded_does_not_hang(tmp_pat
         instance = await engine.get(changed, "c")
         await instance.send_event("go")
         assert await instance.result(timeout=PATIENCE_S) == [2]
+
+
+async def test_an_await_that_is_cancelled_in_the_turn_of_its_outcome_is_cancelled_on_replay_too(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    @workflows.workflow
+    async def torn(event: workflows.Event, step: workflows.Step) -> Any:
+        call = step.wait_for_event("w", "t")
+        pending = call._pending  # pyright: ignore[reportPrivateUsage]
+        child = asyncio.create_task(call)
+        if not seen:
+            while not pending.settled:
+                await asyncio.sleep(0)
+        for _ in range(0 if pending.settled else 100):
+            await asyncio.sleep(0)
+        child.cancel()
+        await asyncio.wait([child])
+        seen.append("cancelled" if child.cancelled() else "got it")
+        await step.wait_for_event("go", "go")
+        return seen
+
+    async with opened(tmp_path / "t.db", torn) as engine:
+        instance = await engine.create(torn, id="t")
+        await instance.send_event("t")
+        await until_recorded(instance, "go")
+    async with opened(tmp_path / "t.db", torn) as engine:
+        instance = await engine.get(torn, "t")
+        await instance.send_event("go")
+        assert await instance.result(timeout=PATIENCE_S) == ["cancelled", "cancelled"]
 
 
 async def test_an_outcome_held_back_for_a_cancellation_that_does_not_recur_comes_in_the_end(
