@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -83,12 +84,13 @@ void write(double number, std::string& out) {
 
 void write(const json::value& value, std::string& out);
 
-template <class Write>
-void at_path(Write write_part, std::string_view prefix) {
+// Writes a part of a value; `place` names it for an error.
+template <class Write, class Place>
+void at(Place place, Write write_part) {
   try {
     write_part();
   } catch (Unwritable& error) {
-    error.path.insert(0, prefix);
+    error.path.insert(0, place());
     throw;
   }
 }
@@ -97,25 +99,44 @@ void write(const json::array& array, std::string& out) {
   out += '[';
   for (std::size_t i = 0; i < array.size(); ++i) {
     if (i > 0) out += ',';
-    at_path([&] { write(array[i], out); }, fmt::format("[{}]", i));
+    at([&] { return fmt::format("[{}]", i); }, [&] { write(array[i], out); });
   }
   out += ']';
 }
 
-void write(const json::object& object, std::string& out) {
-  out += '{';
+// Calls `write_member` for each, with commas between.
+template <class Write>
+void write_members(const json::object& object, std::string& out, Write write_member) {
   bool first = true;
-  for (const auto& [name, value] : object) {
+  for (const auto& member : object) {
     if (!first) out += ',';
     first = false;
-    at_path(
-        [&, &key = name, &member = value] {
-          write(std::string_view(key.data(), key.size()), out);
-          out += ':';
-          write(member, out);
-        },
-        fmt::format(".{}", std::string_view(name.data(), name.size())));
+    const std::string_view key = member.key();
+    at([&] { return fmt::format(".{}", key); }, [&] { write_member(key, member.value()); });
   }
+}
+
+// An object that could be taken for a tagged value is written as pairs.
+void write_pairs(const json::object& object, std::string& out) {
+  out += R"({"$":"dict","v":[)";
+  write_members(object, out, [&](std::string_view key, const json::value& value) {
+    out += '[';
+    write(key, out);
+    out += ',';
+    write(value, out);
+    out += ']';
+  });
+  out += "]}";
+}
+
+void write(const json::object& object, std::string& out) {
+  if (object.contains(kTag)) return write_pairs(object, out);
+  out += '{';
+  write_members(object, out, [&](std::string_view key, const json::value& value) {
+    write(key, out);
+    out += ':';
+    write(value, out);
+  });
   out += '}';
 }
 
@@ -136,7 +157,7 @@ void write(const json::value& value, std::string& out) {
     case json::kind::double_:
       return write(value.get_double(), out);
     case json::kind::string:
-      return write(std::string_view(value.get_string().data(), value.get_string().size()), out);
+      return write(std::string_view(value.get_string()), out);
     case json::kind::array:
       return write(value.get_array(), out);
     case json::kind::object:
@@ -151,34 +172,41 @@ std::string text_of(const T& value) {
   return out;
 }
 
-// NaN and the infinities, which JSON has no numbers for.
-bool restore_float(json::value& value) {
-  const auto* object = value.if_object();
-  if (object == nullptr || object->size() != 2) return false;
-  const auto* tag = object->if_contains(kTag);
-  const auto* text = object->if_contains(kTagged);
-  if (tag == nullptr || text == nullptr || !tag->is_string() || !text->is_string() || tag->get_string() != "float") {
-    return false;
-  }
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (text->get_string() == "nan") {
-    value = std::numeric_limits<double>::quiet_NaN();
-  } else if (text->get_string() == "inf") {
-    value = kInfinity;
-  } else if (text->get_string() == "-inf") {
-    value = -kInfinity;
-  } else {
-    return false;
-  }
-  return true;
+// What a tagged value stands for; absent: it is not one that C++ has a value for.
+std::optional<json::value> restored_float(const json::value& text) {
+  if (text == "nan") return std::numeric_limits<double>::quiet_NaN();
+  if (text == "inf") return std::numeric_limits<double>::infinity();
+  if (text == "-inf") return -std::numeric_limits<double>::infinity();
+  return std::nullopt;
 }
 
-void restore_floats(json::value& value) {
-  if (restore_float(value)) return;
+std::optional<json::value> restored_object(const json::value& pairs) {
+  json::object object;
+  if (!pairs.is_array()) return std::nullopt;
+  for (const json::value& pair : pairs.get_array()) {
+    const auto* entry = pair.if_array();
+    if (entry == nullptr || entry->size() != 2 || !entry->front().is_string()) return std::nullopt;
+    object[entry->front().get_string()] = entry->back();
+  }
+  return object;
+}
+
+std::optional<json::value> restored(const json::object& object) {
+  const auto* tag = object.if_contains(kTag);
+  const auto* tagged = object.if_contains(kTagged);
+  if (tag == nullptr || tagged == nullptr) return std::nullopt;
+  if (*tag == "float") return restored_float(*tagged);
+  if (*tag == "dict") return restored_object(*tagged);
+  return std::nullopt;
+}
+
+// Members first: a tagged value may hold others.
+void restore(json::value& value) {
   if (auto* array = value.if_array()) {
-    for (auto& item : *array) restore_floats(item);
+    for (auto& item : *array) restore(item);
   } else if (auto* object = value.if_object()) {
-    for (auto& member : *object) restore_floats(member.value());
+    for (auto& member : *object) restore(member.value());
+    if (auto meant = restored(*object)) value = std::move(*meant);
   }
 }
 
@@ -207,8 +235,8 @@ std::string json_text(std::string_view value) { return text_of(value); }
 json::value json_value(std::string_view text) {
   json::parse_options options;
   options.max_depth = 1000;
-  json::value value = json::parse(json::string_view(text.data(), text.size()), {}, options);
-  if (text.find(R"("$")") != std::string_view::npos) restore_floats(value);
+  json::value value = json::parse(text, {}, options);
+  if (text.find(R"("$")") != std::string_view::npos) restore(value);
   return value;
 }
 

@@ -106,15 +106,15 @@ void Loop::clock_moved() {
 }
 
 void Loop::close() {
-  std::call_once(closed_, [this] {
-    check_thread();
-    if (bodies_.on_this_thread()) {
-      throw WrongLoopError("a step body closed the engine and would wait for itself; close it on another thread");
-    }
-    boost::asio::post(io_, [this] { begin_close(); });
-    thread_.join();
-    bodies_.join();
-  });
+  check_thread();
+  if (bodies_.on_this_thread()) {
+    throw WrongLoopError("a step body closed the engine and would wait for itself; close it on another thread");
+  }
+  const std::scoped_lock lock(closing_mutex_);
+  if (!thread_.joinable()) return;
+  boost::asio::post(io_, [this] { begin_close(); });
+  thread_.join();
+  bodies_.join();
 }
 
 // ---------------------------------------------------------------- the turn

@@ -108,7 +108,7 @@ class Loop {
   std::vector<InstanceKey> replaying_;
   State state_ = State::open;
 
-  std::once_flag closed_;
+  std::mutex closing_mutex_;  // who closes second waits for the first
   std::atomic<std::thread::id> thread_id_{};
   std::thread thread_;
 };

@@ -10,7 +10,8 @@
 //   };
 //
 // The text is what the Python SDK reads and writes for the same value: integers and floats stay apart (5.0 has a
-// decimal point), NaN and the infinities are {"$":"float","v":"nan"}. Both directions throw SerializationError.
+// decimal point), NaN and the infinities are {"$":"float","v":"nan"}. Python's types that JSON does not know are read
+// as the tagged objects that they are written as. Both directions throw SerializationError.
 
 #include <charconv>
 #include <concepts>

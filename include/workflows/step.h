@@ -595,7 +595,7 @@ class WhenAll {
   }
   void await_suspend(std::coroutine_handle<> code) noexcept {
     waiter_ = {code, 0};
-    std::apply([this](auto&... part) { (join(part), ...); }, parts_);
+    std::apply([this](auto&... part) { (this->join(part), ...); }, parts_);
   }
   auto await_resume() {
     return std::apply([](auto&... part) { return std::tuple{result_of(part)...}; }, parts_);

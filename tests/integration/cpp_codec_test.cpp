@@ -89,6 +89,16 @@ TEST(CppCodec, NanAndTheInfinitiesAreTaggedAtAnyDepth) {
             (std::vector<double>{-infinity, infinity}));
 }
 
+TEST(CppCodec, AnObjectThatLooksLikeATaggedValueStaysAnObject) {
+  const boost::json::value lookalike = {{"$", "float"}, {"v", "nan"}};
+  EXPECT_EQ(to_json(lookalike), R"({"$":"dict","v":[["$","float"],["v","nan"]]})");
+  EXPECT_EQ(round_trip(lookalike), lookalike);
+  const boost::json::value nested = {{"a", {lookalike, {{"$", lookalike}}}}};
+  EXPECT_EQ(round_trip(nested), nested);
+  const boost::json::value moment = {{"$", "datetime"}, {"v", "2026-11-22T20:00:00+00:00"}};
+  EXPECT_EQ(Codec<boost::json::value>::decode(boost::json::serialize(moment)), moment);
+}
+
 TEST(CppCodec, TextIsUtf8) {
   const std::string text =
       "quote \" backslash \\ newline \n tab \t zero " + std::string(1, '\0') + " snow \u2603 \U0001F600";
