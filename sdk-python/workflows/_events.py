@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -21,11 +22,8 @@ class _Record(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._keys)
 
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._keys.values())
-        return f"{type(self).__name__}({shown})"
 
-
+@dataclass(frozen=True)
 class Event(_Record):
     """What an instance was created with. Also a mapping with the keys payload, timestamp, instanceId, workflowName.
 
@@ -37,7 +35,11 @@ class Event(_Record):
         schedule: None; set only for instances that a schedule created.
     """
 
-    __slots__ = ("instance_id", "payload", "schedule", "timestamp", "workflow_name")
+    payload: Any
+    timestamp: datetime
+    instance_id: str
+    workflow_name: str
+    schedule: None = None
     _keys: ClassVar[dict[str, str]] = {
         "payload": "payload",
         "timestamp": "timestamp",
@@ -45,14 +47,8 @@ class Event(_Record):
         "workflowName": "workflow_name",
     }
 
-    def __init__(self, payload: Any, timestamp: datetime, instance_id: str, workflow_name: str):
-        self.payload = payload
-        self.timestamp = timestamp
-        self.instance_id = instance_id
-        self.workflow_name = workflow_name
-        self.schedule: None = None
 
-
+@dataclass(frozen=True)
 class ReceivedEvent(_Record):
     """What `step.wait_for_event` returns. Also a mapping with the keys type, payload, timestamp.
 
@@ -62,10 +58,7 @@ class ReceivedEvent(_Record):
         timestamp: when the event arrived, in UTC.
     """
 
-    __slots__ = ("payload", "timestamp", "type")
+    type: str
+    payload: Any
+    timestamp: datetime
     _keys: ClassVar[dict[str, str]] = {"type": "type", "payload": "payload", "timestamp": "timestamp"}
-
-    def __init__(self, type: str, payload: Any, timestamp: datetime):
-        self.type = type
-        self.payload = payload
-        self.timestamp = timestamp

@@ -86,9 +86,12 @@ class Pending:
         self._waiters.append(waiter)
         try:
             yield from waiter.__await__()
-        except BaseException:
+        except BaseException as error:
             self._waiters.remove(waiter)
-            if not self._waiters and not self._heard:  # also when the outcome came in the same turn as the cancellation
+            collected = isinstance(error, GeneratorExit)
+            if (
+                not collected and not self._waiters and not self._heard
+            ):  # also when the outcome came in the same turn as the cancellation
                 self.run.abandon(self)
             raise
         self._waiters.remove(waiter)

@@ -1,7 +1,13 @@
 """How values become the text that is recorded, and come back as what they were.
 
-On disk a value is JSON. What JSON does not know is an object with a tag, `{"$": "datetime", "v": "2026-..."}`; README
-lists them. Only classes are constructed, only of the kind that the tag says, and never by calling their `__init__`.
+On disk a value is JSON. What JSON does not know is an object with a tag and a value in a form that people can read:
+
+    {"$": "datetime", "v": "2026-05-01T09:00:00+02:00", "zone": "Europe/Berlin"}
+    {"$": "dataclass", "type": "shop:Order", "v": {"sku": "A1", "price": {"$": "decimal", "v": "9.90"}}}
+
+`_Decoder.of_tag` is the list of tags. An object of the user that has a key "$" is itself tagged, as a "dict" of pairs.
+Restoring constructs only classes, only of the kind that the tag says, and without calling their `__init__`; it imports
+the module of a class if it is not there.
 """
 
 from __future__ import annotations
@@ -439,7 +445,7 @@ class _Decoder:
     def decode(self, data: bytes) -> Any:
         hook = self._restore if b'"$"' in data else None
         try:
-            return json.loads(data, object_hook=hook)
+            return json.loads(data.decode(), object_hook=hook)
         except SerializationError:
             raise
         except (ValueError, RecursionError) as error:

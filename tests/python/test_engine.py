@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time as clock
 from pathlib import Path
@@ -365,6 +366,7 @@ async def test_step_verbs_in_a_thread_say_where_they_belong() -> None:
     assert await run_once(wrong) == "ok"
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12: there are threads
 async def test_after_fork_the_engine_and_the_client_refuse_and_the_parents_go_on(tmp_path: Path) -> None:
     async with opened(tmp_path / "e.db", waiting) as engine:
         instance = await engine.create(waiting)
@@ -623,3 +625,30 @@ def test_destruction_in_any_order_does_no_harm(tmp_path: Path) -> None:
         objects.pop()
         gc.collect()
     assert clock.monotonic() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_s45_a_file_that_may_not_be_written_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path: others may not look into that
+        folder, path = Path(name), Path(name) / "e.db"
+        with workflows.Client(path) as client:
+            client.create("echo", id="one")
+        for file in folder.iterdir():
+            file.chmod(0o444)
+        folder.chmod(0o555)
+        before = path.read_bytes()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                if os.geteuid() == 0:
+                    os.setuid(65534)  # root may write everything
+                asyncio.run(workflows.Engine(path, workflows=[echo]).open())
+            except workflows.StoreError as error:
+                code = 0 if str(path) in str(error) else 2
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        folder.chmod(0o755)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert path.read_bytes() == before

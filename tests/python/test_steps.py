@@ -8,7 +8,6 @@ import contextvars
 import datetime as dt
 import functools
 import inspect
-import logging
 import sys
 import threading
 from pathlib import Path
@@ -682,22 +681,3 @@ async def test_a_body_that_cancels_itself_fails_the_attempt() -> None:
         return caught.value.type_name
 
     assert await run_once(odd) == "asyncio.exceptions.CancelledError"
-
-
-async def test_code_that_keeps_the_loop_is_named(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workflows._watched.SLOW_TURN_SECONDS", -1.0)
-
-    @workflows.workflow
-    async def selfish(event: workflows.Event, step: workflows.Step) -> Any:
-        @step.do("greedy")
-        async def greedy() -> None: ...
-
-        await greedy()
-
-    async with opened(":memory:", selfish) as engine:
-        await (await engine.create(selfish, id="me")).result()
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert any("instance 'me' of workflow 'selfish' kept the event loop" in text for text in warnings)
-    assert any("step 'greedy' of instance 'me'" in text for text in warnings)
