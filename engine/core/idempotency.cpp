@@ -17,7 +17,8 @@ void append_part(std::string& text, std::string_view part) {
 }  // namespace
 
 std::string idempotency_key(const Identity& identity, StepKind kind, std::string_view name, std::uint32_t occurrence) {
-  static const boost::uuids::uuid kNamespace = boost::uuids::string_generator()("6f1d1f0e-9d0b-4c3e-8f5a-2b7c6e3a9d41");
+  static const boost::uuids::uuid namespace_id =
+      boost::uuids::string_generator()("6f1d1f0e-9d0b-4c3e-8f5a-2b7c6e3a9d41");
   std::string text;
   append_part(text, identity.workflow);
   append_part(text, identity.id);
@@ -26,7 +27,7 @@ std::string idempotency_key(const Identity& identity, StepKind kind, std::string
   append_part(text, to_string(kind));
   append_part(text, name);
   append_part(text, std::to_string(occurrence));
-  return boost::uuids::to_string(boost::uuids::name_generator_sha1(kNamespace)(text));
+  return boost::uuids::to_string(boost::uuids::name_generator_sha1(namespace_id)(text));
 }
 
 }  // namespace workflows::core

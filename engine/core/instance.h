@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -182,11 +183,15 @@ class Instance {
     bool unheard = false;
   };
 
+  static constexpr Ticket kNoTicket = std::numeric_limits<Ticket>::max();
+
   struct Name {
     std::uint32_t asked = 0;         // times that the code asked for it
     std::vector<Ticket> recorded{};  // by occurrence - 1; kNoTicket where nothing is recorded
   };
   using Names = std::unordered_map<std::string, Name>;
+
+  static std::string key_of(StepKind kind, const std::string& name) { return static_cast<char>(kind) + name; }
 
   // History
   void replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events);
@@ -200,7 +205,7 @@ class Instance {
   Ticket free_ticket();
   bool is_recorded(StepKind kind, const std::string& name) const;
   Asked answer();
-  void open_do(Ticket ticket, DoRequest request);
+  void open_do(Ticket ticket, const DoRequest& request);
   void go_on(Ticket ticket, TimePoint now);
 
   // A step's life

@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds kPollPeriod{2};
 
 template <class T>
 T value_or_throw(std::expected<T, Error> result) {
-  if (!result) throw_error(std::move(result.error()));
+  if (!result) throw_error(result.error());
   return std::move(*result);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 template <class T>
 T value_of(std::expected<T, Error> result) {
-  if (!result) throw_error(std::move(result.error()));
+  if (!result) throw_error(result.error());
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 

@@ -32,7 +32,7 @@ class SystemClock final : public Clock {
 
 template <class T>
 T value_of(std::expected<T, Error> result) {
-  if (!result) throw_error(std::move(result.error()));
+  if (!result) throw_error(result.error());
   return std::move(*result);
 }
 
@@ -425,6 +425,7 @@ void Host::Runtime::handle(runtime::InstancesClaimed& message) {
   }
   const bool more_waiting = message.instances.size() - queued == kClaimWaiting;
   const bool more_queued = queued == claiming_;
+  claiming_ = 0;  // those that came are counted now
   claim_under_way_ = false;
   crowded_ = more_queued && room() == 0;
   if (crowded_) {
@@ -453,7 +454,7 @@ void Host::Runtime::handle(runtime::WriterLog& message) { actions_.push_back(std
 // ---------------------------------------------------------------- into memory and out of it
 
 std::uint32_t Host::Runtime::room() const {
-  const std::uint32_t occupied = occupied_.load();
+  const std::uint32_t occupied = occupied_.load() + claiming_.load();
   if (options_.max_concurrent_instances == 0) return kClaimQueued;
   return occupied < options_.max_concurrent_instances ? options_.max_concurrent_instances - occupied : 0;
 }

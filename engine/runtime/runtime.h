@@ -152,7 +152,7 @@ class Host::Runtime {
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;
   std::unordered_map<InstanceKey, runtime::TimerId> asleep_;  // hibernated; the timer is none when only an event helps
-  std::uint32_t claiming_ = 0;                                // queued ones that the Claim on its way may bring
+  std::atomic<std::uint32_t> claiming_ = 0;                   // places kept for what the Claim on its way may bring
   bool claim_under_way_ = false;
   bool claim_again_ = false;
   bool crowded_ = false;  // instances are queued for want of room

@@ -28,7 +28,7 @@ struct Overloaded : Ts... {
 Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox)
     : store_(std::move(store)), lease_(lease), mailbox_(mailbox) {
   auto owner = store_->open_owner(lease_);
-  if (!owner) throw_error(std::move(owner.error()));
+  if (!owner) throw_error(owner.error());
   owner_ = *owner;
   next_renewal_ = steady_clock::now() + lease_ / 3;
   next_look_at_owners_ = steady_clock::now() + kOwnersInterval;

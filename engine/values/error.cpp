@@ -24,15 +24,15 @@ int exit_code(ErrorCode code) noexcept {
   return 1;
 }
 
-void throw_error(Error error) {
+void throw_error(const Error& error) {
   switch (error.code) {
 #define X(name, type, exit_code) \
   case ErrorCode::name:          \
-    throw type(std::move(error));
+    throw type(error);
     WORKFLOWS_ERRORS(X)
 #undef X
   }
-  throw WorkflowsError(std::move(error));
+  throw WorkflowsError(error);
 }
 
 }  // namespace workflows

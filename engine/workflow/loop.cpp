@@ -38,7 +38,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 template <class T>
 T value_of(Calls::Result result) {
-  if (auto* error = std::get_if<Error>(&result)) throw_error(std::move(*error));
+  if (auto* error = std::get_if<Error>(&result)) throw_error(*error);
   if constexpr (!std::is_void_v<T>) return std::get<T>(std::move(result));
 }
 

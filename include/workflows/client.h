@@ -18,7 +18,7 @@ enum class OnConflict : std::uint8_t { error, return_existing };
 struct CreateRequest {
   std::string workflow{};
   std::string params = "{}";  // JSON
-  std::string id{};             // "": a UUID v7
+  std::string id{};           // "": a UUID v7
   OnConflict on_conflict = OnConflict::error;
 };
 
@@ -27,7 +27,7 @@ struct SendEventRequest {
   std::string id{};
   std::string type{};
   std::string payload = "null";  // JSON
-  std::string event_id{};          // "": no deduplication (S24)
+  std::string event_id{};        // "": no deduplication (S24)
 };
 
 struct InstanceRef {
@@ -38,7 +38,7 @@ struct InstanceRef {
 
 struct ClientOptions {
   std::string database{};  // a path
-  bool create = true;    // make the file if it is not there
+  bool create = true;      // make the file if it is not there
 };
 
 // Thread-safe; calls block for one transaction at most. Every call throws the WorkflowsError classes of error.h.

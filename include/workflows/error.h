@@ -61,7 +61,7 @@ struct Error {
 // Base of everything that the library throws.
 class WorkflowsError : public std::runtime_error {
  public:
-  explicit WorkflowsError(Error error) : std::runtime_error(error.message), code_(error.code) {}
+  explicit WorkflowsError(const Error& error) : std::runtime_error(error.message), code_(error.code) {}
   ErrorCode code() const noexcept { return code_; }
 
  private:
@@ -72,12 +72,12 @@ class WorkflowsError : public std::runtime_error {
   class type : public WorkflowsError {                                                            \
    public:                                                                                        \
     explicit type(std::string message) : type(Error{ErrorCode::code_name, std::move(message)}) {} \
-    explicit type(Error error) : WorkflowsError(std::move(error)) {}                              \
+    explicit type(const Error& error) : WorkflowsError(error) {}                                  \
   };
 WORKFLOWS_ERRORS(X)
 #undef X
 
 // Throws the exception class that belongs to `error.code`.
-[[noreturn]] void throw_error(Error error);
+[[noreturn]] void throw_error(const Error& error);
 
 }  // namespace workflows

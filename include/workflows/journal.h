@@ -51,11 +51,11 @@ struct Entry {
   std::uint32_t after = 0;
   std::uint32_t need = 0;
 
-  std::uint32_t attempt = 0;       // 1-based; `do` only
-  TimePoint at{};                  // when this was recorded
+  std::uint32_t attempt = 0;         // 1-based; `do` only
+  TimePoint at{};                    // when this was recorded
   std::optional<TimePoint> began{};  // when the attempt, sleep or wait that this entry ends began
   std::optional<TimePoint> deadline{};
-  std::int64_t event = 0;  // wait_taken: id of the inbox event
+  std::int64_t event = 0;    // wait_taken: id of the inbox event
   std::string event_type{};  // wait_started
   // JSON object of what is rarely there: "config" (StepConfig::to_json), "depends" (step numbers, S37). May be empty.
   std::string detail{};

@@ -262,6 +262,19 @@ TEST_F(HostTest, MaxConcurrentInstancesBoundsHowManyAreInMemory) {
   EXPECT_EQ(engine.host().client().list({.status = Status::queued}).size(), 3);
 }
 
+TEST_F(HostTest, AnInstanceThatIsBeingClaimedHasItsPlaceKept) {
+  Client client({.database = file_});
+  for (const char* id : {"a", "b"}) client.create({.workflow = "w", .id = id});
+  auto limited = options();
+  limited.max_concurrent_instances = 2;
+  ScriptHost engine(limited, {{"w", {do_op("x")}}});
+  engine.hold_bodies = true;
+  engine.host().create({.workflow = "w", .id = "c"});
+  engine.run_until([&] { return engine.host().counters().loads == 2; });
+  engine.turn();
+  EXPECT_EQ(engine.host().counters().loaded_instances, 2);
+}
+
 TEST_F(HostTest, QueuedInstancesRunWhenThereIsRoom) {
   auto limited = options();
   limited.max_concurrent_instances = 2;
