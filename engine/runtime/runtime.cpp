@@ -36,7 +36,7 @@ T value_of(std::expected<T, Error> result) {
   return std::move(*result);
 }
 
-const HostOptions& checked_options(const HostOptions& options) {
+HostOptions checked_options(HostOptions options) {
   for (const RegisteredWorkflow& workflow : options.workflows) check_workflow_name(workflow.name);
   if (options.lease.millis() < std::chrono::seconds(1)) {
     throw InvalidConfigError("lease is " + std::to_string(options.lease.millis().count()) +
@@ -50,7 +50,7 @@ const HostOptions& checked_options(const HostOptions& options) {
 }  // namespace
 
 Host::Runtime::Runtime(HostOptions options)
-    : options_(checked_options(options)),
+    : options_(checked_options(std::move(options))),
       clock_(options_.clock ? options_.clock : std::make_shared<SystemClock>()),
       pid_(::getpid()),
       mailbox_(wakeup_),
@@ -335,10 +335,10 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
 }
 
 void Host::Runtime::arm_wakeup() {
-  if (options_.clock) return;  // a clock of the caller's: clock_moved tells
   auto next = timers_.next();
   if (!lingering_.empty()) next = next ? std::min(*next, lingering_.front().at) : lingering_.front().at;
-  wakeup_.at(next);
+  if (!options_.clock) return wakeup_.at(next);
+  if (next && *next <= now()) wakeup_.signal();  // what is due later, `clock_moved` tells
 }
 
 // ---------------------------------------------------------------- what the writer tells

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 
 #include "engine/values/text.h"
 
@@ -66,8 +67,8 @@ const Unit* find_unit(std::string_view text) {
 std::int64_t fraction_of(std::int64_t unit_ms, std::string_view digits) {
   std::int64_t ms = 0;
   bool remainder = false;
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
-    ms += (*digit - '0') * unit_ms;
+  for (const char digit : std::views::reverse(digits)) {
+    ms += (digit - '0') * unit_ms;
     remainder = remainder || ms % 10 != 0;
     ms /= 10;
   }

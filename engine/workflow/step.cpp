@@ -31,7 +31,7 @@ const std::string& value_of(const Operation::End& end) {
   return std::get<Value>(end).json;
 }
 
-StepNode::StepNode(Run& owner, std::string step_name, StepOptions options,
+StepNode::StepNode(Run& owner, std::string step_name, const StepOptions& options,
                    std::vector<std::shared_ptr<StepNode>> depends_on, bool with_context)
     : run(owner),
       name(std::move(step_name)),

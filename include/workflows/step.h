@@ -206,7 +206,7 @@ const std::string& value_of(const Operation::End& end);
 // A declared step: what all its runs share, and its first run, which those that depend on it see.
 class StepNode : public std::enable_shared_from_this<StepNode> {
  public:
-  StepNode(Run& run, std::string name, StepOptions options, std::vector<std::shared_ptr<StepNode>> depends,
+  StepNode(Run& run, std::string name, const StepOptions& options, std::vector<std::shared_ptr<StepNode>> depends,
            bool takes_context);
   virtual ~StepNode() = default;
   StepNode(const StepNode&) = delete;
@@ -396,8 +396,8 @@ class TypedStep final : public StepNode {
   using Traits = BodyTraits<Body, Arguments>;
   using Result = typename Traits::Result;
 
-  TypedStep(Run& owner, std::string step_name, StepOptions options, std::tuple<Parts...> parts, Body body)
-      : StepNode(owner, std::move(step_name), std::move(options), nodes_of(parts), Traits::takes_context),
+  TypedStep(Run& owner, std::string step_name, const StepOptions& options, std::tuple<Parts...> parts, Body body)
+      : StepNode(owner, std::move(step_name), options, nodes_of(parts), Traits::takes_context),
         parts_(std::move(parts)),
         body_(std::move(body)) {}
 
@@ -508,16 +508,16 @@ class Step {
     return declare(std::move(name), Depends<>{}, StepOptions{}, std::move(body));
   }
   template <class Body>
-  auto do_(std::string name, StepOptions options, Body body) {
-    return declare(std::move(name), Depends<>{}, std::move(options), std::move(body));
+  auto do_(std::string name, const StepOptions& options, Body body) {
+    return declare(std::move(name), Depends<>{}, options, std::move(body));
   }
   template <class... Parts, class Body>
   auto do_(std::string name, Depends<Parts...> on, Body body) {
     return declare(std::move(name), std::move(on), StepOptions{}, std::move(body));
   }
   template <class... Parts, class Body>
-  auto do_(std::string name, Depends<Parts...> on, StepOptions options, Body body) {
-    return declare(std::move(name), std::move(on), std::move(options), std::move(body));
+  auto do_(std::string name, Depends<Parts...> on, const StepOptions& options, Body body) {
+    return declare(std::move(name), std::move(on), options, std::move(body));
   }
 
   Sleep sleep(std::string name, Duration duration) { return {*run_, SleepRequest{std::move(name), duration}}; }
@@ -540,10 +540,9 @@ class Step {
 
  private:
   template <class... Parts, class Body>
-  auto declare(std::string name, Depends<Parts...> on, StepOptions options, Body body) {
+  auto declare(std::string name, Depends<Parts...> on, const StepOptions& options, Body body) {
     using Node = detail::TypedStep<Body, Parts...>;
-    auto node =
-        std::make_shared<Node>(*run_, std::move(name), std::move(options), std::move(on.parts), std::move(body));
+    auto node = std::make_shared<Node>(*run_, std::move(name), options, std::move(on.parts), std::move(body));
     detail::declare(*node);
     return DeclaredStep<typename Node::Result>(std::move(node));
   }
