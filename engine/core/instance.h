@@ -123,7 +123,7 @@ class Instance {
   void timer(Ticket ticket, TimePoint now);
   void event(InboxEvent event, TimePoint now);  // ignored when its id is known
 
-  // Takes what has to be carried out, in order.
+  // Takes what has to be carried out, in order. Entries that are taken together are to be committed together.
   std::vector<Effect> take_effects();
   // The code has gone on from all Resolves that were taken.
   void settled() { resolve_taken_ = false; }
