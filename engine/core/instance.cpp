@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cassert>
 #include <functional>
 #include <memory>
 

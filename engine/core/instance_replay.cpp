@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cassert>
 #include <utility>
 
 #include "engine/core/instance.h"
@@ -95,7 +94,11 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       break;
     case EntryKind::wait_taken: {
       const auto event = events.find(entry.event);
-      assert(event != events.end());
+      if (event == events.end()) {
+        throw StoreCorruptError("instance '" + identity_.id + "' of workflow '" + identity_.workflow +
+                                "' is recorded to have taken event " + std::to_string(entry.event) +
+                                ", which is not in its inbox; the file is damaged: restore a copy of it");
+      }
       ended(Received{event->second->type, event->second->payload, event->second->at});
       break;
     }
@@ -149,7 +152,10 @@ void Instance::durable(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_) return;
   if (step.phase == Phase::starting) return run_body(ticket, now);
-  assert(step.phase == Phase::ending);
+  if (step.phase != Phase::ending) {
+    throw StoreError("instance '" + identity_.id + "': step '" + std::string(step_name(ticket)) +
+                     "' became durable without having ended. This is a fault of the engine; please report it");
+  }
   enter(step, Phase::ended);
   // Journal order: an await that was cancelled before the outcome came is not answered; one cancelled after it counts
   // as answered, although nobody listens any more.

@@ -81,6 +81,11 @@ void Host::Runtime::make_unusable(Error why) {
   unusable_.store(true, std::memory_order_release);
 }
 
+void Host::Runtime::stop(Error why) {
+  make_unusable(why);
+  actions_.push_back(EngineStopped{std::move(why)});
+}
+
 void Host::Runtime::check_payload(std::string_view what, const std::string& payload) const {
   if (options_.payload_limit == 0 || payload.size() <= options_.payload_limit) return;
   throw PayloadTooLargeError(std::string(what) + " has " + std::to_string(payload.size()) + " bytes; at most " +
@@ -191,16 +196,23 @@ std::vector<Action> Host::Runtime::poll() {
     }
   }
   wakeup_.clear(now());
-  receive();
-  if (usable()) {
-    fire_timers();
-    record_lingering();
-    collect();
-    issue_loads();
-    writer_->submit(outgoing_);
-    arm_wakeup();
+  try {
+    turn();
+  } catch (const WorkflowsError& error) {  // a damaged history, or a fault of the engine: nothing can be relied on
+    stop({error.code(), error.what()});
   }
   return std::exchange(actions_, {});
+}
+
+void Host::Runtime::turn() {
+  receive();
+  if (!usable()) return;
+  fire_timers();
+  record_lingering();
+  collect();
+  issue_loads();
+  writer_->submit(outgoing_);
+  arm_wakeup();
 }
 
 void Host::Runtime::receive() {
@@ -444,10 +456,7 @@ void Host::Runtime::handle(runtime::EventsUntaken& message) {
 
 void Host::Runtime::handle(runtime::OthersCommitted& /*message*/) { claim(); }
 
-void Host::Runtime::handle(runtime::WriterFailed& message) {
-  make_unusable(message.error);
-  actions_.push_back(EngineStopped{std::move(message.error)});
-}
+void Host::Runtime::handle(runtime::WriterFailed& message) { stop(std::move(message.error)); }
 
 void Host::Runtime::handle(runtime::WriterLog& message) { actions_.push_back(std::move(message.record)); }
 

@@ -98,6 +98,7 @@ class Host::Runtime {
     Ticket ticket;
   };
 
+  void turn();
   void receive();
   void handle(runtime::StepDurable& message);
   void handle(runtime::RunDurable& message);
@@ -130,6 +131,7 @@ class Host::Runtime {
   void drop(Slot& slot);
   void mark(Slot& slot);
   void make_unusable(Error why);
+  void stop(Error why);
 
   struct Creating {
     CreateRequest request;

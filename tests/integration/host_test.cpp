@@ -40,13 +40,18 @@ class HostTest : public ::testing::Test {
     return std::make_unique<ScriptHost>(options(), std::move(programs));
   }
 
+  // Until it has become an owner, and has claimed what nobody runs: two transactions.
+  static void let_begin(ScriptHost& engine) {
+    engine.run_until([&] { return engine.host().counters().transactions == 2; });
+  }
+
   // What happens to an engine whose process stood still for longer than its lease.
-  void let_leases_run_out() {
+  void let_leases_run_out() { change_file("UPDATE owners SET lease_until = 0"); }
+
+  void change_file(const std::string& sql) {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(file_.c_str(), &db), SQLITE_OK);
-    ASSERT_EQ(
-        sqlite3_exec(db, "PRAGMA wal_autocheckpoint=0; UPDATE owners SET lease_until = 0", nullptr, nullptr, nullptr),
-        SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db, ("PRAGMA wal_autocheckpoint=0;" + sql).c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
     sqlite3_close(db);
   }
 
@@ -76,7 +81,7 @@ TEST_F(HostTest, S4_AnInstanceRunsItsStepsInOrderAndItsOutputIsKept) {
 
 TEST_F(HostTest, ATenStepInstanceAloneCostsOneTransactionAStepAndTwo) {
   auto engine = open({{"ten", ten_steps()}});
-  engine->turn();
+  let_begin(*engine);
   const auto before = engine->host().counters();
   engine->result(engine->create("ten", "a").key);
   engine->host().close();
@@ -86,7 +91,7 @@ TEST_F(HostTest, ATenStepInstanceAloneCostsOneTransactionAStepAndTwo) {
 
 TEST_F(HostTest, AThousandInstancesShareTheirTransactions) {
   auto engine = open({{"ten", ten_steps()}});
-  engine->turn();
+  let_begin(*engine);
   const auto before = engine->host().counters();
   for (int i = 0; i < 1'000; ++i) engine->host().create({.workflow = "ten", .id = "i" + std::to_string(i)});
   engine->run_until([&] { return engine->ended.size() == 1'000; });
@@ -249,6 +254,25 @@ TEST_F(HostTest, S42_AnEngineWhoseOwnershipWasTakenStopsAndWritesNothingMore) {
 
   EXPECT_EQ(next->result(instance.key).status, Status::complete);
   EXPECT_EQ(next->host().client().list({}).size(), 1);
+}
+
+TEST_F(HostTest, ADamagedHistoryStopsTheEngineAndNamesTheInstance) {
+  auto engine = open({{"w", {wait_op("payment", "paid"), sleep_op("nap", 1h)}}});
+  engine->create("w", "a");
+  engine->reply(engine->host().send_event({.workflow = "w", .id = "a", .type = "paid", .payload = "1"}));
+  engine->run_until([&] {
+    return engine->host().client().list({.status = Status::waiting}).size() == 1 &&
+           engine->host().client().list({}).front().wake.has_value();
+  });
+  engine.reset();
+  change_file("DELETE FROM inbox");
+  clock_->advance(2h);
+
+  engine = open({{"w", {wait_op("payment", "paid"), sleep_op("nap", 1h)}}});
+  engine->run_until([&] { return engine->stopped.has_value(); });
+  EXPECT_EQ(engine->stopped->code, ErrorCode::store_corrupt);
+  EXPECT_NE(engine->stopped->message.find("instance 'a' of workflow 'w'"), std::string::npos);
+  EXPECT_THROW(engine->create("w", "b"), StoreCorruptError);
 }
 
 TEST_F(HostTest, MaxConcurrentInstancesBoundsHowManyAreInMemory) {
