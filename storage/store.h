@@ -11,6 +11,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -108,7 +109,7 @@ using ItemResult = std::variant<Done, Created, Sent, Claimed>;
 
 struct WriteBatch {
   std::optional<Owner> owner{};
-  std::vector<Item> items{};
+  std::span<const Item> items{};
 };
 
 // ---- what reads return

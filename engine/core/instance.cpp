@@ -420,7 +420,7 @@ void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoi
   wait_until(ticket, Phase::resting, now + delay);
 }
 
-void Instance::end(Ticket ticket, Entry entry, Outcome outcome) {
+void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
   Step& step = steps_[ticket];
   enter(step, Phase::ending);
   step.outcome = std::move(outcome);
@@ -558,20 +558,21 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
   return made;
 }
 
-void Instance::append(Entry entry, Urgency urgency) {
+void Instance::append(Entry&& entry, Urgency urgency) {
   if (!entry.name.empty()) steps_[entry.step].recorded = true;
-  effects_.emplace_back(Append{std::move(entry), urgency});
+  effects_.emplace_back(std::in_place_type<Append>, std::move(entry), urgency);
 }
 
 // The newest question reaches the disk before what will let the code go on: else same-named steps could change places
 // when the process dies right after that (S14). Requires: what is taken together is committed together.
-std::vector<Effect> Instance::take_effects() {
+void Instance::take_effects(std::vector<Effect>& effects) {
   if (std::exchange(lets_go_on_, false) && !steps_[newest_].recorded) {
     record_question(newest_);
     std::rotate(effects_.begin(), effects_.end() - 1, effects_.end());
   }
   resolve_taken_ |= std::exchange(resolve_queued_, false);
-  return std::exchange(effects_, {});
+  effects.clear();
+  effects.swap(effects_);
 }
 
 bool Instance::replaying() const {

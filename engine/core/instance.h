@@ -123,8 +123,9 @@ class Instance {
   void timer(Ticket ticket, TimePoint now);
   void event(InboxEvent event, TimePoint now);  // ignored when its id is known
 
-  // Takes what has to be carried out, in order. Entries that are taken together are to be committed together.
-  std::vector<Effect> take_effects();
+  // What has to be carried out, in order, takes the place of `effects`, whose room is used again. Entries that are
+  // taken together are to be committed together.
+  void take_effects(std::vector<Effect>& effects);
   // The code has gone on from all Resolves that were taken.
   void settled() { resolve_taken_ = false; }
 
@@ -215,7 +216,7 @@ class Instance {
   void run_body(Ticket ticket, TimePoint now);
   void attempt_failed(Ticket ticket, Failure failure, TimePoint now);
   void rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now);
-  void end(Ticket ticket, Entry entry, Outcome outcome);
+  void end(Ticket ticket, Entry&& entry, Outcome&& outcome);
   void end_do(Ticket ticket, BodyOutcome outcome, TimePoint now);
   void end_sleep(Ticket ticket, TimePoint now);
   void take_event(Ticket ticket, InboxEvent event, TimePoint now);
@@ -232,7 +233,7 @@ class Instance {
 
   Entry entry(EntryKind kind, Ticket ticket, TimePoint now) const;
   Entry identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const;
-  void append(Entry entry, Urgency urgency);
+  void append(Entry&& entry, Urgency urgency);
 
   Identity identity_;
   Limits limits_;

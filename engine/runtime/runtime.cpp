@@ -7,12 +7,11 @@
 #include <utility>
 
 #include "engine/runtime/client_access.h"
+#include "engine/runtime/fork_count.h"
 #include "engine/runtime/refusal.h"
 
 namespace workflows {
 namespace {
-
-using runtime::Submission;
 
 // Longer bodies get a start record of their own (S10); shorter ones cost one entry.
 constexpr Millis kLinger{20};
@@ -53,6 +52,7 @@ Host::Runtime::Runtime(HostOptions options)
     : options_(checked_options(std::move(options))),
       clock_(options_.clock ? options_.clock : std::make_shared<SystemClock>()),
       pid_(::getpid()),
+      forks_(runtime::fork_count()),
       mailbox_(wakeup_),
       database_(value_of(storage::open_database({.location = options_.database, .durability = options_.durability}))),
       client_(ClientAccess::open(database_, clock_)),
@@ -63,7 +63,7 @@ Host::Runtime::Runtime(HostOptions options)
 
 // ---------------------------------------------------------------- verbs
 
-bool Host::Runtime::forked() const { return ::getpid() != pid_; }
+bool Host::Runtime::forked() const { return runtime::fork_count() != forks_; }
 
 void Host::Runtime::check_usable() const {
   if (forked()) {
@@ -128,11 +128,11 @@ void Host::Runtime::mark(Slot& slot) {
   dirty_.push_back(slot.key);
 }
 
-void Host::Runtime::submit(Submission submission) {
+void Host::Runtime::submit(storage::Item item, runtime::Tell tell) {
   if (std::this_thread::get_id() == loop_thread_.load(std::memory_order_relaxed)) {
-    outgoing_.push_back(std::move(submission));
+    outgoing_.push(std::move(item), tell);
   } else {
-    writer_->submit(std::move(submission));
+    writer_->submit(std::move(item), tell);
   }
 }
 
@@ -157,7 +157,7 @@ CallId Host::Runtime::create(CreateRequest request) {
     const std::lock_guard lock(mutex_);
     creating_.emplace(call, Creating{std::move(request), created, here});
   }
-  submit({std::move(item), runtime::TellCreate{call}});
+  submit(std::move(item), runtime::TellCreate{call});
   return call;
 }
 
@@ -168,13 +168,13 @@ CallId Host::Runtime::send_event(SendEventRequest request) {
   check_event_type(request.type);
   check_payload("the event's payload", request.payload);
   const CallId call = ++last_call_;
-  submit({storage::SendEvent{.workflow = std::move(request.workflow),
-                             .id = std::move(request.id),
-                             .type = std::move(request.type),
-                             .payload = std::move(request.payload),
-                             .event_id = std::move(request.event_id),
-                             .at = now()},
-          runtime::TellSend{call}});
+  submit(storage::SendEvent{.workflow = std::move(request.workflow),
+                            .id = std::move(request.id),
+                            .type = std::move(request.type),
+                            .payload = std::move(request.payload),
+                            .event_id = std::move(request.event_id),
+                            .at = now()},
+         runtime::TellSend{call});
   return call;
 }
 
@@ -233,7 +233,6 @@ void Host::Runtime::fire_timers() {
       evict(slot);
       continue;
     }
-    slot.timers.erase(due->ticket);
     slot.machine.timer(due->ticket, moment);
     mark(slot);
   }
@@ -258,10 +257,11 @@ void Host::Runtime::collect(Slot& slot) {
   if (slot.waits && !slot.machine.waiting()) {
     slot.waits = false;
     timers_.disarm(std::exchange(slot.idle, {}));
-    submit({storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = now()}});
+    submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = now()});
   }
   bool ended = false;
-  for (core::Effect& effect : slot.machine.take_effects()) {
+  slot.machine.take_effects(effects_);
+  for (core::Effect& effect : effects_) {
     ended |= std::holds_alternative<core::Finished>(effect);
     carry_out(slot, effect);
   }
@@ -272,7 +272,7 @@ void Host::Runtime::collect(Slot& slot) {
 void Host::Runtime::note_waiting(Slot& slot) {
   const auto wake = slot.machine.wake();
   if (!slot.waits || slot.wake != wake) {
-    submit({storage::SetStatus{.instance = slot.key, .status = Status::waiting, .wake = wake, .at = now()}});
+    submit(storage::SetStatus{.instance = slot.key, .status = Status::waiting, .wake = wake, .at = now()});
   }
   slot.waits = true;
   slot.wake = wake;
@@ -298,7 +298,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       } else if (append.urgency == core::Urgency::awaited) {
         tell = runtime::TellStep{slot.key, append.entry.step};
       }
-      runtime.submit({storage::AppendEntry{slot.key, std::move(append.entry)}, tell});
+      runtime.submit(storage::AppendEntry{slot.key, std::move(append.entry)}, tell);
     }
     void operator()(core::RunBody& run) {
       runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, run.ticket, run.attempt});
@@ -311,15 +311,13 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       runtime.actions_.push_back(ChooseRetryDelay{slot.key, choose.ticket, choose.attempt, std::move(choose.failure)});
     }
     void operator()(core::Arm& arm) {
+      if (slot.timers.size() <= arm.ticket) slot.timers.resize(arm.ticket + std::size_t{1});
       runtime::TimerId& timer = slot.timers[arm.ticket];
       runtime.timers_.disarm(timer);
       timer = runtime.timers_.arm(arm.at, {slot.key, arm.ticket});
     }
     void operator()(core::Disarm& disarm) {
-      const auto timer = slot.timers.find(disarm.ticket);
-      if (timer == slot.timers.end()) return;
-      runtime.timers_.disarm(timer->second);
-      slot.timers.erase(timer);
+      if (disarm.ticket < slot.timers.size()) runtime.timers_.disarm(slot.timers[disarm.ticket]);
     }
     void operator()(core::Resolve& resolve) {
       runtime.actions_.push_back(ResolveStep{slot.key, resolve.ticket, std::move(resolve.outcome)});
@@ -355,8 +353,11 @@ void Host::Runtime::arm_wakeup() {
 
 // ---------------------------------------------------------------- what the writer tells
 
-void Host::Runtime::handle(runtime::StepDurable& message) {
-  if (Slot* slot = reported(message.instance)) slot->machine.durable(message.ticket, now());
+void Host::Runtime::handle(runtime::StepsDurable& message) {
+  const TimePoint moment = now();
+  for (const auto& [instance, ticket] : message.steps) {
+    if (Slot* slot = reported(instance)) slot->machine.durable(ticket, moment);
+  }
 }
 
 void Host::Runtime::handle(runtime::RunDurable& message) {
@@ -477,7 +478,7 @@ void Host::Runtime::claim() {
   storage::Claim item{.workflows = {}, .queued = std::min(room(), kClaimQueued), .waiting = kClaimWaiting};
   for (const RegisteredWorkflow& workflow : options_.workflows) item.workflows.push_back(workflow.name);
   claiming_ = item.queued;
-  outgoing_.push_back({std::move(item)});
+  outgoing_.push(std::move(item), runtime::TellNobody{});
 }
 
 Host::Runtime::Slot& Host::Runtime::start(InstanceKey key, core::Instance machine, std::string params) {
@@ -512,7 +513,7 @@ void Host::Runtime::issue_loads() {
 
 void Host::Runtime::evict(Slot& slot) {
   if (std::exchange(slot.evicting, true)) return;
-  for (const auto& [ticket, timer] : slot.timers) timers_.disarm(timer);
+  for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
   slot.timers.clear();
   slot.stirred = false;
   actions_.push_back(EvictInstance{slot.key});
@@ -527,13 +528,13 @@ void Host::Runtime::evicted(InstanceKey instance) {
   drop(slot);
   if (!usable()) return;
   submit(
-      {storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true}});
+      storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true});
   fall_asleep(instance, wake);
   if (stirred) wake_up(instance);
 }
 
 void Host::Runtime::drop(Slot& slot) {
-  for (const auto& [ticket, timer] : slot.timers) timers_.disarm(timer);
+  for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
   timers_.disarm(slot.idle);
   slots_.erase(slots_.find(slot.key));
   --occupied_;

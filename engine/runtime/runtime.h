@@ -36,14 +36,14 @@ class Host::Runtime {
     InstanceKey key;
     core::Instance machine;
     core::Graph graph;
-    std::unordered_map<Ticket, runtime::TimerId> timers;
-    runtime::TimerId idle;          // until the instance is hibernated
-    bool dirty = false;             // in dirty_
-    bool resolved = false;          // in resolved_
-    bool waits = false;             // the status on disk is `waiting`
-    std::optional<TimePoint> wake;  // ... with this wake time
-    bool evicting = false;          // the host drops the code's frames
-    bool stirred = false;           // something came for it meanwhile
+    std::vector<runtime::TimerId> timers;  // by ticket
+    runtime::TimerId idle;                 // until the instance is hibernated
+    bool dirty = false;                    // in dirty_
+    bool resolved = false;                 // in resolved_
+    bool waits = false;                    // the status on disk is `waiting`
+    std::optional<TimePoint> wake;         // ... with this wake time
+    bool evicting = false;                 // the host drops the code's frames
+    bool stirred = false;                  // something came for it meanwhile
   };
 
   // The loaded instance that a verb is for, marked for collection; throws when there is none.
@@ -64,7 +64,7 @@ class Host::Runtime {
   void evicted(InstanceKey instance);
   CallId create(CreateRequest request);
   CallId send_event(SendEventRequest request);
-  void submit(runtime::Submission submission);
+  void submit(storage::Item item, runtime::Tell tell = runtime::TellNobody{});
   void close();
 
   TimePoint now() const { return clock_->now(); }
@@ -73,6 +73,7 @@ class Host::Runtime {
   HostOptions options_;
   std::shared_ptr<Clock> clock_;
   const int pid_;
+  const std::uint32_t forks_;
   runtime::Wakeup wakeup_;
   runtime::Mailbox mailbox_;
   std::shared_ptr<storage::Database> database_;
@@ -100,7 +101,7 @@ class Host::Runtime {
 
   void turn();
   void receive();
-  void handle(runtime::StepDurable& message);
+  void handle(runtime::StepsDurable& message);
   void handle(runtime::RunDurable& message);
   void handle(runtime::CreateDone& message);
   void handle(runtime::Answered& message);
@@ -148,8 +149,9 @@ class Host::Runtime {
   std::deque<Lingering> lingering_;
   std::vector<InstanceKey> dirty_;
   std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
-  std::vector<runtime::Submission> outgoing_;
+  runtime::Submissions outgoing_;
   std::vector<Action> actions_;
+  std::vector<core::Effect> effects_;  // of the instance that is being collected
   std::deque<InstanceKey> to_load_;
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;

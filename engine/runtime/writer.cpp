@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <span>
 
 #include "engine/runtime/refusal.h"
 #include "engine/testing/fail_point.h"
@@ -37,24 +38,19 @@ Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mai
 
 Writer::~Writer() { close(); }
 
-void Writer::submit(std::vector<Submission>& submissions) {
+void Writer::submit(Submissions& submissions) {
   if (submissions.empty()) return;
   {
     const std::lock_guard lock(mutex_);
-    if (incoming_.submissions.empty()) {
-      incoming_.submissions.swap(submissions);
-    } else {
-      std::move(submissions.begin(), submissions.end(), std::back_inserter(incoming_.submissions));
-    }
+    incoming_.submissions.take(submissions);
   }
-  submissions.clear();
   wake_.notify_one();
 }
 
-void Writer::submit(Submission submission) {
+void Writer::submit(storage::Item item, Tell tell) {
   {
     const std::lock_guard lock(mutex_);
-    incoming_.submissions.push_back(std::move(submission));
+    incoming_.submissions.push(std::move(item), tell);
   }
   wake_.notify_one();
 }
@@ -119,7 +115,7 @@ bool Writer::wait_for_work() {
     wake_.wait_for(lock, kLookInterval, [&] { return closing_ || !incoming_.empty(); });
   }
   if (closing_ && incoming_.submissions.empty()) return false;
-  work_.submissions.swap(incoming_.submissions);
+  std::swap(work_.submissions, incoming_.submissions);
   std::swap(work_.watches, incoming_.watches);
   if (!loads_left) {
     work_.loads.clear();
@@ -132,25 +128,22 @@ bool Writer::wait_for_work() {
 
 // ---------------------------------------------------------------- commits
 
-void Writer::commit(std::vector<Submission>& submissions) {
-  for (std::size_t first = 0; first < submissions.size(); first += kBatchItems) {
-    const std::size_t last = std::min(first + kBatchItems, submissions.size());
+void Writer::commit(Submissions& submissions) {
+  const std::size_t count = submissions.items.size();
+  for (std::size_t first = 0; first < count; first += kBatchItems) {
+    const std::size_t last = std::min(first + kBatchItems, count);
     if (!commit_batch(submissions, first, last)) {
-      std::for_each(submissions.begin() + static_cast<std::ptrdiff_t>(first), submissions.end(),
-                    [&](const Submission& submission) { refuse(submission); });
+      for (std::size_t i = first; i < count; ++i) refuse(submissions.tells[i]);
       break;
     }
-    if (last < submissions.size()) mailbox_.post(outgoing_);
+    if (last < count) mailbox_.post(outgoing_);
   }
   submissions.clear();
 }
 
-bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t first, std::size_t last) {
+bool Writer::commit_batch(Submissions& submissions, std::size_t first, std::size_t last) {
   if (failure_) return false;
-  storage::WriteBatch batch;
-  batch.owner = owner_;
-  batch.items.reserve(last - first);
-  for (std::size_t i = first; i < last; ++i) batch.items.push_back(std::move(submissions[i].item));
+  const storage::WriteBatch batch{owner_, std::span(submissions.items).subspan(first, last - first)};
   WORKFLOWS_FAIL_POINT("before_commit");
   auto results = store_->commit(batch);
   // Somebody else holds the file: nothing was written, and nothing here can go on without it.
@@ -168,48 +161,50 @@ bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t firs
     return false;
   }
   WORKFLOWS_FAIL_POINT("after_commit");
-  for (std::size_t i = first; i < last; ++i) {
-    submissions[i].item = std::move(batch.items[i - first]);
-    tell(submissions[i], (*results)[i - first]);
-  }
+  for (std::size_t i = first; i < last; ++i) tell(submissions.tells[i], submissions.items[i], (*results)[i - first]);
   return true;
 }
 
-void Writer::tell(const Submission& submission, storage::ItemResult& result) {
-  std::visit(Overloaded{
-                 [](const TellNobody&) {},
-                 [&](const TellStep& step) { outgoing_.push_back(StepDurable{step.instance, step.ticket}); },
-                 [&](const TellRun& run) {
-                   outgoing_.push_back(RunDurable{run.instance});
-                   const auto [begin, end] = watches_.equal_range(run.instance);
-                   std::vector<Watch> due;
-                   for (auto watch = begin; watch != end; ++watch) due.push_back({watch->second, run.instance});
-                   watches_.erase(begin, end);
-                   answer_watches(std::move(due));
-                 },
-                 [&](const TellCreate& create) {
-                   outgoing_.push_back(CreateDone{create.call, std::get<storage::Created>(result)});
-                 },
-                 [&](const TellSend& send) {
-                   arrivals_due_ = true;
-                   const auto& event = std::get<storage::SendEvent>(submission.item);
-                   const auto refused = std::get<storage::Sent>(result).refused;
-                   CallReply reply{send.call, {}};
-                   if (refused) reply.result = refusal(*refused, event.workflow, event.id);
-                   outgoing_.push_back(Answered{std::move(reply)});
-                 },
-             },
-             submission.tell);
+void Writer::tell(Tell tell, const storage::Item& item, storage::ItemResult& result) {
+  std::visit(
+      Overloaded{
+          [](TellNobody) {},
+          [&](TellStep step) { tell_step(step); },
+          [&](TellRun run) {
+            outgoing_.push_back(RunDurable{run.instance});
+            const auto [begin, end] = watches_.equal_range(run.instance);
+            std::vector<Watch> due;
+            for (auto watch = begin; watch != end; ++watch) due.push_back({watch->second, run.instance});
+            watches_.erase(begin, end);
+            answer_watches(std::move(due));
+          },
+          [&](TellCreate create) { outgoing_.push_back(CreateDone{create.call, std::get<storage::Created>(result)}); },
+          [&](TellSend send) {
+            arrivals_due_ = true;
+            const auto& event = std::get<storage::SendEvent>(item);
+            const auto refused = std::get<storage::Sent>(result).refused;
+            CallReply reply{send.call, {}};
+            if (refused) reply.result = refusal(*refused, event.workflow, event.id);
+            outgoing_.push_back(Answered{std::move(reply)});
+          },
+      },
+      tell);
   if (auto* claimed = std::get_if<storage::Claimed>(&result)) {
     untaken_due_ |= !claimed->instances.empty();
     outgoing_.push_back(InstancesClaimed{std::move(claimed->instances)});
   }
 }
 
-void Writer::refuse(const Submission& submission) {
+// Steps make up nearly all messages: those that follow each other share one.
+void Writer::tell_step(TellStep step) {
+  if (outgoing_.empty() || !std::holds_alternative<StepsDurable>(outgoing_.back())) outgoing_.push_back(StepsDurable{});
+  std::get<StepsDurable>(outgoing_.back()).steps.push_back({step.instance, step.ticket});
+}
+
+void Writer::refuse(Tell tell) {
   const auto answer = [&](CallId call) { outgoing_.push_back(Answered{{call, *failure_}}); };
-  if (const auto* create = std::get_if<TellCreate>(&submission.tell)) answer(create->call);
-  if (const auto* send = std::get_if<TellSend>(&submission.tell)) answer(send->call);
+  if (const auto* create = std::get_if<TellCreate>(&tell)) answer(create->call);
+  if (const auto* send = std::get_if<TellSend>(&tell)) answer(send->call);
 }
 
 void Writer::fail(Error error) {
@@ -281,8 +276,8 @@ void Writer::keep_ownership() {
   if (failure_) return;
   const auto now = steady_clock::now();
   if (now >= next_renewal_) {
-    storage::WriteBatch batch{owner_, {storage::Renew{lease_}}};
-    if (checked(store_->commit(batch))) next_renewal_ = now + lease_ / 3;
+    const storage::Item renew = storage::Renew{lease_};
+    if (checked(store_->commit({owner_, {&renew, 1}}))) next_renewal_ = now + lease_ / 3;
   }
   if (now < next_look_at_owners_) return;
   next_look_at_owners_ = now + kOwnersInterval;

@@ -1,18 +1,19 @@
 #pragma once
-// Step bodies on a bounded pool of threads. What ended is collected; the loop is woken once for all that came since it
-// looked.
+// Step bodies on a bounded pool of threads. The loop hands over all bodies of a turn at once; threads take one after
+// the other, so that none waits behind a long one while a thread is idle. What ended is collected; the loop is woken
+// once for all that came since it looked.
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <variant>
 #include <vector>
 
 #include <boost/asio/thread_pool.hpp>
+#include <boost/lockfree/queue.hpp>
 
 #include <workflows/step.h>
 
@@ -37,25 +38,38 @@ struct Attempt {
   std::shared_ptr<bool> delay_chosen;                              // by now; owned by the loop
   std::atomic<bool> cancelled = false;                             // if it has not begun, it need not
   std::variant<std::monostate, Value, Failure, Duration> outcome;  // nothing: it did not run
+  Attempt* ended_before = nullptr;                                 // in the list of those that ended
 };
 
 class Bodies {
  public:
   // `wake` is called on a thread of the pool.
   Bodies(std::uint32_t threads, std::function<void()> wake);
+  ~Bodies();
+  Bodies(const Bodies&) = delete;
+  Bodies& operator=(const Bodies&) = delete;
 
-  void start(std::unique_ptr<Attempt> attempt);
-  std::vector<std::unique_ptr<Attempt>> take_ended();
+  // ---- the loop's thread
+  void start(std::unique_ptr<Attempt> attempt) { collected_.push_back(std::move(attempt)); }
+  // The threads begin with what was collected.
+  void hand_over();
+  std::vector<std::unique_ptr<Attempt>> take_ended();  // in the order in which they ended
+
   bool on_this_thread() const { return pool_.get_executor().running_in_this_thread(); }
   // Nothing may be running.
   void join() { pool_.join(); }
 
  private:
-  void carry_out(std::unique_ptr<Attempt> attempt);
+  void call_a_thread();
+  void carry_out_waiting();
+  void carry_out(Attempt& attempt);
 
-  std::function<void()> wake_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Attempt>> ended_;
+  const std::uint32_t threads_;
+  const std::function<void()> wake_;
+  std::vector<std::unique_ptr<Attempt>> collected_;
+  boost::lockfree::queue<Attempt*> waiting_{1024};  // owned
+  std::atomic<Attempt*> ended_ = nullptr;           // the newest; owned
+  std::atomic<std::uint32_t> busy_threads_ = 0;
   mutable boost::asio::thread_pool pool_;
 };
 

@@ -127,19 +127,23 @@ void Loop::wait_for_host() {
   });
 }
 
-void Loop::turn() try {
+void Loop::turn() {
   if (state_ == State::closed) return;
-  bool more = true;
-  while (more) {
-    take_ended_bodies();
-    auto actions = host_.poll();
-    for (Action& action : actions) {
-      std::visit([this](auto& what) { handle(what); }, action);
-    }
-    more = !actions.empty() || release_stalled();
-  }
+  try {
+    while (carry_out_actions() || release_stalled()) {}
+  } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
+  bodies_.hand_over();
   if (state_ == State::closing && retiring_.empty()) end_close();
-} catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
+}
+
+bool Loop::carry_out_actions() {
+  take_ended_bodies();
+  auto actions = host_.poll();
+  for (Action& action : actions) {
+    std::visit([this](auto& what) { handle(what); }, action);
+  }
+  return !actions.empty();
+}
 
 void Loop::take_ended_bodies() {
   for (const auto& attempt : bodies_.take_ended()) {

@@ -63,6 +63,7 @@ class Loop {
   void check_thread() const;
   void wait_for_host();
   void turn();
+  bool carry_out_actions();  // false: there were none
   void take_ended_bodies();
   bool release_stalled();
   Run* find(InstanceKey instance) const;

@@ -243,23 +243,26 @@ void Run::resolve(Ticket ticket, Outcome outcome) {
   Operation* operation = find(ticket);
   if (retired_ || operation == nullptr) return;
   if (operation->running != nullptr) warn_of_deaf_body(*operation);
+  if (held_.empty() && operation->running == nullptr) return deliver(*operation, std::move(outcome));
   held_.emplace_back(ticket, std::move(outcome));
-  deliver_held();
 }
 
 void Run::deliver_held() {
   while (!held_.empty() && !retired_) {
-    auto& [ticket, outcome] = held_.front();
-    Operation& operation = *find(ticket);
+    Operation& operation = *find(held_.front().first);
     if (operation.running != nullptr) return;
-    asked_[ticket] = nullptr;
-    Operation::End end = std::visit([](auto& value) { return Operation::End(std::move(value)); }, outcome);
+    Outcome outcome = std::move(held_.front().second);
     held_.pop_front();
-    conclude(operation, std::move(end));
+    deliver(operation, std::move(outcome));
   }
 }
 
-void Run::conclude(Operation& operation, Operation::End end) {
+void Run::deliver(Operation& operation, Outcome&& outcome) {
+  asked_[*operation.ticket] = nullptr;
+  std::visit([&](auto& value) { conclude(operation, std::move(value)); }, outcome);
+}
+
+void Run::conclude(Operation& operation, Operation::End&& end) {
   operation.end = std::move(end);
   Waiter* waiter = operation.waiter;
   if (operation.node_started) loop_.host().node_finished(instance_, *operation.node, !operation.failed());

@@ -68,7 +68,8 @@ class Run {
   void begin(Operation& operation);
   void fail(Operation& operation);
   void begin_failed();
-  void conclude(Operation& operation, Operation::End end);
+  void conclude(Operation& operation, Operation::End&& end);
+  void deliver(Operation& operation, Outcome&& outcome);
   void deliver_held();
   void resume(std::coroutine_handle<> code);
   void finish(BodyOutcome outcome);

@@ -10,6 +10,7 @@
 
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/heads.h"
+#include "storage/sqlite/journal_appender.h"
 #include "storage/sqlite/lock_file.h"
 #include "storage/sqlite/rows.h"
 #include "storage/store.h"
@@ -72,7 +73,7 @@ class SqliteStore final : public Store {
   };
   std::vector<DeadOwner> dead_owners();
   std::uint32_t replace_dead();
-  bool is_current(const Owner& owner);
+  bool is_current(const Owner& owner);  // if so, entries are numbered after what is there
   void give_back(OwnerId owner, std::int64_t scan_from);
   void settle(OwnerId owner, std::int64_t scan_from);
 
@@ -91,9 +92,9 @@ class SqliteStore final : public Store {
   pid_t pid_;
   WorkflowNames names_;
 
-  Owner owner_;                          // opened by this Store; id 0: none
-  Heads heads_;                          // of instances of `owner_`
-  std::int64_t last_seq_ = 0;            // of the transaction that runs
+  Owner owner_;  // opened by this Store; id 0: none
+  Heads heads_;  // of instances of `owner_`
+  JournalAppender journal_;
   std::uint64_t unsettled_entries_ = 0;  // appended since the heads were stored, roughly
 
   std::optional<Error> poisoned_;  // the first failed write (S44)

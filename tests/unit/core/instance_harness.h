@@ -189,7 +189,9 @@ class Life {
   }
 
   void collect() {
-    for (const Effect& effect : instance_.take_effects()) {
+    std::vector<Effect> effects;
+    instance_.take_effects(effects);
+    for (const Effect& effect : effects) {
       effects_.push_back(describe(effect));
       if (const auto* append = std::get_if<Append>(&effect)) note(*append);
     }

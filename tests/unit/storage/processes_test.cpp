@@ -108,7 +108,7 @@ TEST_F(Processes, ManyWritersLoseNothing) {
         const auto owner = must(store->open_owner(kHour));
         const auto key = create(*store, std::to_string(i), owner);
         for (std::uint32_t step = 0; step < kCommits; ++step) {
-          WriteBatch written{.owner = owner, .items = {}};
+          Batch written{.owner = owner, .items = {}};
           for (int entry = 0; entry < 40; ++entry)
             written.items.push_back(append(key, completed(step, std::string(4000, 'v'))));
           must(store->commit(written));
