@@ -80,6 +80,8 @@ std::optional<Error> problem_of(const WaitRequest& request) {
 
 }  // namespace
 
+const Instance::Extra Instance::kPlain;
+
 // ---------------------------------------------------------------- asking
 
 // A ticket is the number of the question in this run. Questions of an earlier life that left no record are asked again,
@@ -154,8 +156,9 @@ Asked Instance::answer() {
 
 void Instance::open_do(Ticket ticket, const DoRequest& request) {
   Step& step = steps_[ticket];
-  step.config = request.config;
-  step.detail = detail_of(request);
+  static const StepConfig kDefaults;
+  if (request.config == kDefaults && request.depends.empty()) return;
+  step.extra = std::make_unique<Extra>(Extra{.config = request.config, .detail = detail_of(request)});
 }
 
 std::expected<Asked, Error> Instance::do_(DoRequest request, TimePoint now) {
@@ -217,7 +220,7 @@ std::expected<Asked, Error> Instance::wait(WaitRequest request, TimePoint now) {
     return answer();
   }
   step.began = now;
-  step.event_type = std::move(request.type);
+  step.extra = std::make_unique<Extra>(Extra{.event_type = std::move(request.type)});
   if (request.timeout) step.deadline = now + request.timeout->millis();
   if (take_waiting_event(*ticket, now)) return answer();
   if (step.deadline && *step.deadline <= now) {
@@ -237,7 +240,7 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
       step.phase = Phase::unknown;
       Failure lost = engine_failure(kProcessLost, "the process ended while attempt " + std::to_string(step.attempt) +
                                                       " of step '" + std::string(step_name(ticket)) + "' ran");
-      if (step.attempt > step.config.retries.limit) {
+      if (step.attempt > step.more().config.retries.limit) {
         end_do(ticket, std::move(lost), now);
       } else {
         rest(ticket, lost, Millis::zero(), now);
@@ -329,7 +332,7 @@ void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> d
   } else {
     ++endless_waits_;
   }
-  if (phase == Phase::waiting) waits_[step.event_type].push_back(ticket);
+  if (phase == Phase::waiting) waits_[step.more().event_type].push_back(ticket);
 }
 
 void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now) {
@@ -337,7 +340,7 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
   step.attempt = attempt;
   step.began = now;
   step.start_recorded = false;
-  if (step.config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
+  if (step.more().config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
     enter(step, Phase::starting);
     return append_start(ticket, Urgency::awaited);
   }
@@ -353,7 +356,7 @@ void Instance::append_start(Ticket ticket, Urgency urgency) {
 void Instance::run_body(Ticket ticket, TimePoint now) {
   Step& step = steps_[ticket];
   enter(step, Phase::running);
-  step.deadline = now + step.config.timeout.millis();
+  step.deadline = now + step.more().config.timeout.millis();
   effects_.emplace_back(Arm{ticket, *step.deadline});
   if (asking_ && asking_->ticket == ticket) {
     asking_->state = Asked::State::run;
@@ -385,14 +388,14 @@ void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome o
 
 void Instance::attempt_failed(Ticket ticket, Failure failure, TimePoint now) {
   Step& step = steps_[ticket];
-  if (!failure.retryable || step.attempt > step.config.retries.limit) return end_do(ticket, std::move(failure), now);
-  if (step.config.retries.dynamic_delay) {
+  if (!failure.retryable || step.attempt > step.more().config.retries.limit) return end_do(ticket, std::move(failure), now);
+  if (step.more().config.retries.dynamic_delay) {
     enter(step, Phase::choosing);
-    step.outcome = failure;
+    step.outcome = std::make_unique<Outcome>(failure);
     effects_.emplace_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
     return;
   }
-  rest(ticket, failure, retry_delay(step.config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
+  rest(ticket, failure, retry_delay(step.more().config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
        now);
 }
 
@@ -400,7 +403,7 @@ void Instance::delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<M
   Step& step = steps_.at(ticket);
   if (result_ || step.phase != Phase::choosing || step.attempt != attempt) return;
   if (auto* failure = std::get_if<Failure>(&delay)) return end_do(ticket, std::move(*failure), now);
-  const Failure failure = std::get<Failure>(*std::exchange(step.outcome, std::nullopt));
+  const Failure failure = std::get<Failure>(*std::exchange(step.outcome, nullptr));
   const Millis chosen = std::get<Millis>(delay);
   if (is_accepted(chosen)) return rest(ticket, failure, chosen, now);
   Failure nonsense =
@@ -423,7 +426,7 @@ void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoi
 void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
   Step& step = steps_[ticket];
   enter(step, Phase::ending);
-  step.outcome = std::move(outcome);
+  step.outcome = std::make_unique<Outcome>(std::move(outcome));
   append(std::move(entry), Urgency::awaited);
   lets_go_on_ = true;
 }
@@ -466,7 +469,7 @@ void Instance::take_event(Ticket ticket, InboxEvent event, TimePoint now) {
 // The oldest event of this wait's type, if it came in time.
 bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
   const Step& step = steps_[ticket];
-  const auto queue = inbox_.find(step.event_type);
+  const auto queue = inbox_.find(step.more().event_type);
   if (queue == inbox_.end() || queue->second.empty()) return false;
   const bool late = step.deadline && *step.deadline < now && queue->second.front().at > *step.deadline;
   if (late) return false;
@@ -478,7 +481,7 @@ bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
 
 void Instance::time_out_wait(Ticket ticket, TimePoint now) {
   const Step& step = steps_[ticket];
-  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.event_type + "' came for wait '" +
+  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.more().event_type + "' came for wait '" +
                                                            std::string(step_name(ticket)) + "' within " +
                                                            seconds(*step.deadline - step.began));
   Entry ended = identified_entry(EntryKind::wait_timed_out, ticket, now);
@@ -501,14 +504,14 @@ void Instance::timer(Ticket ticket, TimePoint now) {
         ticket,
         engine_failure("StepTimeoutError", "attempt " + std::to_string(step.attempt) + " of step '" +
                                                std::string(step_name(ticket)) + "' took longer than its timeout of " +
-                                               seconds(step.config.timeout.millis())),
+                                               seconds(step.more().config.timeout.millis())),
         now);
   } else if (step.phase == Phase::resting) {
     start_attempt(ticket, step.attempt + 1, now);
   } else if (step.phase == Phase::sleeping) {
     end_sleep(ticket, now);
   } else {
-    std::erase(waits_[step.event_type], ticket);
+    std::erase(waits_[step.more().event_type], ticket);
     time_out_wait(ticket, now);
   }
 }
@@ -552,8 +555,8 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
   made.occurrence = step.occurrence;
   made.after = step.after;
   made.need = step.need;
-  made.event_type = step.event_type;
-  made.detail = step.detail;
+  made.event_type = step.more().event_type;
+  made.detail = step.more().detail;
   if (step.kind != StepKind::do_) made.deadline = step.deadline;
   return made;
 }
@@ -588,7 +591,7 @@ std::optional<TimePoint> Instance::wake() const {
   return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
 }
 
-const StepConfig& Instance::config(Ticket ticket) const { return steps_.at(ticket).config; }
+const StepConfig& Instance::config(Ticket ticket) const { return steps_.at(ticket).more().config; }
 
 std::string Instance::idempotency_key(Ticket ticket) const {
   const Step& step = steps_.at(ticket);

@@ -16,8 +16,10 @@
 #include <deque>
 #include <expected>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -156,7 +158,17 @@ class Instance {
     delivered,
   };
 
+  // What a plain `do` does without.
+  struct Extra {
+    StepConfig config{};
+    std::string event_type{};
+    std::string detail{};
+  };
+
+  // Small, for there may be many: a finished step stays until the run ends.
   struct Step {
+    const Extra& more() const { return extra ? *extra : kPlain; }
+
     StepKind kind{};
     Phase phase = Phase::unknown;
     bool asked = false;            // by the code, in this life of the instance
@@ -171,12 +183,11 @@ class Instance {
     std::uint32_t need = 0;
     TimePoint began{};
     std::optional<TimePoint> deadline{};
-    StepConfig config{};
     const std::string* key = nullptr;  // in names_: one character for the kind, then the name
-    std::string event_type{};
-    std::string detail{};
-    std::optional<Outcome> outcome{};  // while choosing: the failure that is to be retried
+    std::unique_ptr<const Extra> extra{};
+    std::unique_ptr<Outcome> outcome{};  // while choosing: the failure that is to be retried
   };
+  static const Extra kPlain;
 
   // An outcome in journal order. `unheard`: the code had cancelled its await by then; it counts, but nobody gets it.
   struct Delivery {
@@ -207,6 +218,7 @@ class Instance {
   bool is_recorded(StepKind kind, const std::string& name) const;
   Asked answer();
   void open_do(Ticket ticket, const DoRequest& request);
+  std::span<const Ticket> unasked() const { return std::span(recorded_).subspan(first_unasked_); }
   void go_on(Ticket ticket, TimePoint now);
 
   // A step's life
@@ -246,7 +258,8 @@ class Instance {
   std::vector<Delivery> order_;          // outcomes in journal order
   std::size_t delivered_ = 0;            // of order_
   std::vector<std::uint32_t> gates_;     // gates_[k]: how many steps are asked for before outcome k of order_
-  std::deque<Ticket> unasked_;           // recorded steps by `after`; asked ones are dropped at the front
+  std::vector<Ticket> recorded_;         // steps of earlier lives, by `after`
+  std::size_t first_unasked_ = 0;        // all of recorded_ before it are asked for
   bool cancels_ = false;    // code that cancels awaits goes on by itself: each of its questions is recorded at once
   std::uint32_t busy_ = 0;  // steps asked for that run, start, choose, end, or have ended undelivered
   std::set<std::pair<TimePoint, Ticket>> deadlines_;               // of steps that rest, sleep or wait

@@ -45,9 +45,9 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.occurrence = entry.occurrence;
   step.after = entry.after;
   step.need = entry.need;
-  step.event_type = entry.event_type;
-  step.detail = entry.detail;
-  step.config = config_of(entry.detail);
+  if (!entry.event_type.empty() || !entry.detail.empty()) {
+    step.extra = std::make_unique<Extra>(Extra{config_of(entry.detail), entry.event_type, entry.detail});
+  }
   return step;
 }
 
@@ -55,7 +55,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   if (entry.kind >= EntryKind::instance_completed) return;
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
-    step.outcome = std::move(outcome);
+    step.outcome = std::make_unique<Outcome>(std::move(outcome));
     step.phase = Phase::ended;
     if (step.forsaken_early) {
       late_.push_back(entry.step);
@@ -130,19 +130,19 @@ void Instance::note_asking_order() {
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
     const Step& step = steps_[ticket];
     if (step.key == nullptr) continue;
-    unasked_.push_back(ticket);
+    recorded_.push_back(ticket);
     raise(step.after, ticket + 1);
     if (step.after > 0) raise(step.after - 1, step.need);
   }
   for (std::size_t k = 1; k < gates_.size(); ++k) gates_[k] = std::max(gates_[k], gates_[k - 1]);
-  std::ranges::sort(unasked_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
+  std::ranges::sort(recorded_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
 }
 
 // The code has asked for all that it had asked for when the next outcome was delivered first; if that is a new one, for
 // all that was ever recorded.
 bool Instance::gate_is_open() {
-  while (!unasked_.empty() && steps_[unasked_.front()].asked) unasked_.pop_front();
-  if (!unasked_.empty() && steps_[unasked_.front()].after <= delivered_) return false;
+  while (!unasked().empty() && steps_[unasked().front()].asked) ++first_unasked_;
+  if (!unasked().empty() && steps_[unasked().front()].after <= delivered_) return false;
   return delivered_ >= gates_.size() || asked_ >= gates_[delivered_];
 }
 
@@ -203,14 +203,14 @@ bool Instance::release_stalled(TimePoint now) {
     const auto asked = std::find_if(next, order_.end(), [&](const Delivery& d) { return steps_[d.ticket].asked; });
     if (asked == order_.end()) return false;
     std::rotate(next, asked, asked + 1);
-    while (!unasked_.empty() && steps_[unasked_.front()].after <= delivered_) unasked_.pop_front();  // it never will
+    while (!unasked().empty() && steps_[unasked().front()].after <= delivered_) ++first_unasked_;  // it never will be
     deliver_next();
     deliver_in_order();
     return true;
   }
   const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
-  const auto unasked = [&](Ticket ticket) { return !steps_[ticket].asked; };
-  if (late == late_.end() || std::ranges::any_of(unasked_, unasked))
+  const auto is_unasked = [&](Ticket ticket) { return !steps_[ticket].asked; };
+  if (late == late_.end() || std::ranges::any_of(unasked(), is_unasked))
     return false;  // it went on without, and will again
   const Ticket ticket = *late;
   late_.erase(late);

@@ -7,7 +7,7 @@
 // whose dependency failed waits for its other dependencies to end; frames are destroyed when no body runs.
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -92,7 +92,7 @@ class Run {
   std::vector<Operation*> asked_;    // by ticket; null: ended
   std::vector<Node> graph_;          // by node
   std::vector<Operation*> failing_;  // a dependency has failed, others have not ended
-  std::deque<std::pair<Ticket, Outcome>> held_;
+  std::list<std::pair<Ticket, Outcome>> held_;  // nearly always empty
 };
 
 }  // namespace workflows::detail
