@@ -17,6 +17,9 @@ namespace {
 constexpr Millis kLinger{20};
 constexpr Millis kCrowdedPatience{100};
 constexpr std::uint32_t kLoadsUnderWay = 256;
+// A turn of the loop takes no more than this, and hands as much over before its end: so the code of some instances runs
+// while the entries of others are written.
+constexpr std::size_t kHandledAtOnce = 256;
 constexpr std::uint32_t kClaimQueued = 500;
 constexpr std::uint32_t kClaimWaiting = 5'000;
 
@@ -197,7 +200,9 @@ std::vector<Action> Host::Runtime::poll() {
   }
   wakeup_.clear(now());
   try {
-    turn();
+    do {
+      turn();
+    } while (actions_.empty() && next_received_ < received_.size());
   } catch (const WorkflowsError& error) {  // a damaged history, or a fault of the engine: nothing can be relied on
     stop({error.code(), error.what()});
   }
@@ -216,7 +221,14 @@ void Host::Runtime::turn() {
 }
 
 void Host::Runtime::receive() {
-  for (runtime::Message& message : mailbox_.take()) {
+  if (next_received_ == received_.size()) {
+    received_ = mailbox_.take();
+    next_received_ = 0;
+  }
+  for (std::size_t handled = 0; next_received_ < received_.size() && handled < kHandledAtOnce; ++next_received_) {
+    runtime::Message& message = received_[next_received_];
+    const auto* steps = std::get_if<runtime::StepsDurable>(&message);
+    handled += steps == nullptr ? 1 : steps->steps.size();
     std::visit([this](auto& m) { handle(m); }, message);
   }
 }
@@ -249,6 +261,7 @@ void Host::Runtime::record_lingering() {
 void Host::Runtime::collect() {
   for (const InstanceKey instance : std::exchange(dirty_, {})) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) collect(*slot->second);
+    if (outgoing_.items.size() >= kHandledAtOnce) writer_->submit(outgoing_);
   }
 }
 
@@ -541,6 +554,12 @@ void Host::Runtime::drop(Slot& slot) {
   if (crowded_) claim();
 }
 
+void Host::Runtime::receive_all() {
+  do {
+    receive();
+  } while (next_received_ < received_.size());
+}
+
 void Host::Runtime::close() {
   if (closed_) return;
   if (forked()) {  // the threads and locks are the parent's
@@ -549,7 +568,7 @@ void Host::Runtime::close() {
     return;
   }
   if (usable()) {
-    receive();
+    receive_all();
     collect();
     writer_->submit(outgoing_);
   }
@@ -557,7 +576,7 @@ void Host::Runtime::close() {
   make_unusable({ErrorCode::engine_closed, "the engine is closed; its instances go on when one is opened again"});
   writer_->close();
   std::unordered_map<CallId, Creating> unanswered;
-  receive();
+  receive_all();
   {
     const std::lock_guard lock(mutex_);
     unanswered.swap(creating_);

@@ -101,6 +101,7 @@ class Host::Runtime {
 
   void turn();
   void receive();
+  void receive_all();
   void handle(runtime::StepsDurable& message);
   void handle(runtime::RunDurable& message);
   void handle(runtime::CreateDone& message);
@@ -145,6 +146,8 @@ class Host::Runtime {
   std::optional<Error> unusable_because_;          // guarded by mutex_; set once, before unusable_
   std::atomic<bool> unusable_ = false;             // closed, or stopped by a failure
 
+  std::vector<runtime::Message> received_;
+  std::size_t next_received_ = 0;  // of received_, to be handled
   runtime::Timers<Due> timers_;
   std::deque<Lingering> lingering_;
   std::vector<InstanceKey> dirty_;

@@ -15,6 +15,7 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t kBatchItems = 5'000;  // bounds the time that one commit takes
 constexpr std::size_t kLoadsBetweenCommits = 64;
+constexpr std::size_t kStepsInMessage = 64;
 constexpr auto kLookInterval = std::chrono::milliseconds(10);  // how soon other processes' commits are noticed (S25)
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
@@ -197,8 +198,11 @@ void Writer::tell(Tell tell, const storage::Item& item, storage::ItemResult& res
 
 // Steps make up nearly all messages: those that follow each other share one.
 void Writer::tell_step(TellStep step) {
-  if (outgoing_.empty() || !std::holds_alternative<StepsDurable>(outgoing_.back())) outgoing_.push_back(StepsDurable{});
-  std::get<StepsDurable>(outgoing_.back()).steps.push_back({step.instance, step.ticket});
+  auto* last = outgoing_.empty() ? nullptr : std::get_if<StepsDurable>(&outgoing_.back());
+  if (last == nullptr || last->steps.size() == kStepsInMessage) {
+    last = &std::get<StepsDurable>(outgoing_.emplace_back(StepsDurable{}));
+  }
+  last->steps.push_back({step.instance, step.ticket});
 }
 
 void Writer::refuse(Tell tell) {

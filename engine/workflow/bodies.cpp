@@ -13,6 +13,7 @@ namespace workflows::detail {
 namespace {
 
 constexpr std::uint32_t kLeastThreads = 4;
+constexpr std::size_t kCollected = 64;
 
 std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
@@ -39,6 +40,11 @@ Bodies::~Bodies() {
   pool_.join();
   waiting_.consume_all([](Attempt* attempt) { delete attempt; });
   take_ended();
+}
+
+void Bodies::start(std::unique_ptr<Attempt> attempt) {
+  collected_.push_back(std::move(attempt));
+  if (collected_.size() == kCollected) hand_over();
 }
 
 void Bodies::hand_over() {

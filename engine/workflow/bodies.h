@@ -50,8 +50,8 @@ class Bodies {
   Bodies& operator=(const Bodies&) = delete;
 
   // ---- the loop's thread
-  void start(std::unique_ptr<Attempt> attempt) { collected_.push_back(std::move(attempt)); }
-  // The threads begin with what was collected.
+  void start(std::unique_ptr<Attempt> attempt);
+  // The threads begin with what was collected, at the latest. To be called once a turn.
   void hand_over();
   std::vector<std::unique_ptr<Attempt>> take_ended();  // in the order in which they ended
 

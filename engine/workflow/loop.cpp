@@ -132,7 +132,7 @@ void Loop::turn() {
   try {
     while (carry_out_actions() || release_stalled()) {}
   } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
-  bodies_.hand_over();
+  bodies_.hand_over();  // what is left of a turn that broke off
   if (state_ == State::closing && retiring_.empty()) end_close();
 }
 
@@ -142,6 +142,7 @@ bool Loop::carry_out_actions() {
   for (Action& action : actions) {
     std::visit([this](auto& what) { handle(what); }, action);
   }
+  bodies_.hand_over();
   return !actions.empty();
 }
 
