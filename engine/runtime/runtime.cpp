@@ -131,7 +131,7 @@ void Host::Runtime::mark(Slot& slot) {
   dirty_.push_back(slot.key);
 }
 
-void Host::Runtime::submit(storage::Item item, runtime::Tell tell) {
+void Host::Runtime::submit(storage::Item&& item, runtime::Tell tell) {
   if (std::this_thread::get_id() == loop_thread_.load(std::memory_order_relaxed)) {
     outgoing_.push(std::move(item), tell);
   } else {
@@ -199,6 +199,7 @@ std::vector<Action> Host::Runtime::poll() {
     }
   }
   wakeup_.clear(now());
+  actions_.reserve(last_actions_);  // as many will come again
   try {
     do {
       turn();
@@ -206,6 +207,7 @@ std::vector<Action> Host::Runtime::poll() {
   } catch (const WorkflowsError& error) {  // a damaged history, or a fault of the engine: nothing can be relied on
     stop({error.code(), error.what()});
   }
+  last_actions_ = actions_.size();
   return std::exchange(actions_, {});
 }
 
@@ -311,7 +313,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       } else if (append.urgency == core::Urgency::awaited) {
         tell = runtime::TellStep{slot.key, append.entry.step};
       }
-      runtime.submit(storage::AppendEntry{slot.key, std::move(append.entry)}, tell);
+      runtime.outgoing_.push(slot.key, std::move(append.entry), tell);
     }
     void operator()(core::RunBody& run) {
       runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, run.ticket, run.attempt});
@@ -333,7 +335,8 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       if (disarm.ticket < slot.timers.size()) runtime.timers_.disarm(slot.timers[disarm.ticket]);
     }
     void operator()(core::Resolve& resolve) {
-      runtime.actions_.push_back(ResolveStep{slot.key, resolve.ticket, std::move(resolve.outcome)});
+      runtime.actions_.emplace_back(std::in_place_type<ResolveStep>, slot.key, resolve.ticket,
+                                    std::move(resolve.outcome));
       if (!std::exchange(slot.resolved, true)) runtime.resolved_.push_back(slot.key);
     }
     void operator()(core::LateResult& late) {

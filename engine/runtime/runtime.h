@@ -64,7 +64,7 @@ class Host::Runtime {
   void evicted(InstanceKey instance);
   CallId create(CreateRequest request);
   CallId send_event(SendEventRequest request);
-  void submit(storage::Item item, runtime::Tell tell = runtime::TellNobody{});
+  void submit(storage::Item&& item, runtime::Tell tell = runtime::TellNobody{});
   void close();
 
   TimePoint now() const { return clock_->now(); }
@@ -154,6 +154,7 @@ class Host::Runtime {
   std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
   runtime::Submissions outgoing_;
   std::vector<Action> actions_;
+  std::size_t last_actions_ = 0;
   std::vector<core::Effect> effects_;  // of the instance that is being collected
   std::deque<InstanceKey> to_load_;
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for

@@ -48,7 +48,7 @@ void Writer::submit(Submissions& submissions) {
   wake_.notify_one();
 }
 
-void Writer::submit(storage::Item item, Tell tell) {
+void Writer::submit(storage::Item&& item, Tell tell) {
   {
     const std::lock_guard lock(mutex_);
     incoming_.submissions.push(std::move(item), tell);

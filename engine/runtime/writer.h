@@ -45,8 +45,12 @@ struct Submissions {
   std::vector<Tell> tells;
 
   bool empty() const { return items.empty(); }
-  void push(storage::Item item, Tell tell) {
+  void push(storage::Item&& item, Tell tell) {
     items.push_back(std::move(item));
+    tells.push_back(tell);
+  }
+  void push(InstanceKey instance, Entry&& entry, Tell tell) {
+    items.emplace_back(std::in_place_type<storage::AppendEntry>, instance, std::move(entry));
     tells.push_back(tell);
   }
   // Leaves `others` empty.
@@ -75,7 +79,7 @@ class Writer {
 
   // Any thread; order is kept. Leaves `submissions` empty.
   void submit(Submissions& submissions);
-  void submit(storage::Item item, Tell tell);
+  void submit(storage::Item&& item, Tell tell);
   void load(InstanceKey instance);
   void watch(CallId call, InstanceKey instance);
 

@@ -21,14 +21,14 @@ std::uint32_t pool_size(std::uint32_t wanted) {
 
 decltype(Attempt::outcome) run_body(Attempt& attempt) {
   try {
-    return Value{attempt.operation.step->run_body(attempt.context ? &*attempt.context : nullptr)};
-  } catch (...) { return to_failure(std::current_exception()); }
+    return Value{attempt.operation.step->run_body(attempt.context.get())};
+  } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
 }
 
 decltype(Attempt::outcome) choose_delay(Attempt& attempt) {
   try {
     return attempt.operation.step->delay(attempt.number, *attempt.failed);
-  } catch (...) { return to_failure(std::current_exception()); }
+  } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
 }
 
 }  // namespace

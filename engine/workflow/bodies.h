@@ -32,13 +32,14 @@ struct Attempt {
   Run& run;
   Operation& operation;  // stays where it is until the attempt was taken back
   const std::uint32_t number;
-  std::optional<StepContext> context;  // if the body takes it
+  std::atomic<bool> cancelled = false;  // if it has not begun, it need not
   std::stop_source stop{std::nostopstate};
-  std::optional<Failure> failed;                                   // set: choose the delay after this failure
-  std::shared_ptr<bool> delay_chosen;                              // by now; owned by the loop
-  std::atomic<bool> cancelled = false;                             // if it has not begun, it need not
-  std::variant<std::monostate, Value, Failure, Duration> outcome;  // nothing: it did not run
-  Attempt* ended_before = nullptr;                                 // in the list of those that ended
+  // Rare things are kept apart: there is one attempt for every step.
+  std::unique_ptr<StepContext> context;   // if the body takes it
+  std::unique_ptr<const Failure> failed;  // set: choose the delay after this failure
+  std::shared_ptr<bool> delay_chosen;     // by now; owned by the loop
+  std::variant<std::monostate, Value, std::unique_ptr<Failure>, Duration> outcome;  // nothing: it did not run
+  Attempt* ended_before = nullptr;                                                  // in the list of those that ended
 };
 
 class Bodies {
