@@ -132,14 +132,18 @@ std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& nam
   steps_[ticket].asked = true;
   newest_ = std::max(newest_, ticket);
   ++asked_;
-  asking_ = Asked{.ticket = ticket};
+  asking_ = Asking{.ticket = ticket};
   return ticket;
 }
 
 // Ends a verb: what the new question sets free is delivered, to the asker itself if nothing else is on its way to the
 // code. Outcomes that were delivered together are handed over together again, or the asker would have a lead.
 Asked Instance::answer() {
-  Asked answer = std::move(*asking_);
+  Asked answer{.ticket = asking_->ticket};
+  if (asking_->run) {
+    answer.state = Asked::State::run;
+    answer.attempt = steps_[answer.ticket].attempt;
+  }
   asking_.reset();
   const bool alone = !resolve_queued_ && !resolve_taken_;
   const std::size_t before = effects_.size();
@@ -359,8 +363,7 @@ void Instance::run_body(Ticket ticket, TimePoint now) {
   step.deadline = now + step.more().config.timeout.millis();
   effects_.emplace_back(Arm{ticket, *step.deadline});
   if (asking_ && asking_->ticket == ticket) {
-    asking_->state = Asked::State::run;
-    asking_->attempt = step.attempt;
+    asking_->run = true;
   } else {
     effects_.emplace_back(RunBody{ticket, step.attempt});
   }

@@ -273,7 +273,12 @@ class Instance {
   bool resolve_queued_ = false;     // in effects_
   bool resolve_taken_ = false;      // and not yet settled
   bool lets_go_on_ = false;         // an entry in effects_ will let the code go on
-  std::optional<Asked> asking_;     // the answer of the verb that is being called
+  // What the verb that is being called will answer.
+  struct Asking {
+    Ticket ticket = 0;
+    bool run = false;
+  };
+  std::optional<Asking> asking_;
   std::optional<Finished> result_;  // set once `run` has ended
   std::vector<Effect> effects_;
 };

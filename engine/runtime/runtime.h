@@ -14,6 +14,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <workflows/host.h>
 
 #include "engine/core/graph.h"
@@ -84,7 +86,7 @@ class Host::Runtime {
   std::atomic<std::uint32_t> occupied_ = 0;    // instances loaded, loading or being created here
   std::atomic<std::uint64_t> hibernated_ = 0;  // size of asleep_
 
-  std::unordered_map<InstanceKey, std::unique_ptr<Slot>> slots_;
+  boost::unordered_flat_map<InstanceKey, std::unique_ptr<Slot>> slots_;
 
  private:
   // A body that has begun and is worth a record if it still runs at `at`.
@@ -159,7 +161,7 @@ class Host::Runtime {
   std::deque<InstanceKey> to_load_;
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;
-  std::unordered_map<InstanceKey, runtime::TimerId> asleep_;  // hibernated; the timer is none when only an event helps
+  boost::unordered_flat_map<InstanceKey, runtime::TimerId> asleep_;  // hibernated; the timer is none when only an event helps
   std::atomic<std::uint32_t> claiming_ = 0;                   // places kept for what the Claim on its way may bring
   bool claim_under_way_ = false;
   bool claim_again_ = false;

@@ -224,7 +224,10 @@ void Loop::retire(InstanceKey instance, Leave leave) {
 }
 
 void Loop::retire_all() {
-  while (!runs_.empty()) retire(runs_.begin()->first, Leave::for_good);
+  std::vector<InstanceKey> all;
+  all.reserve(runs_.size());
+  for (const auto& [instance, run] : runs_) all.push_back(instance);
+  for (const InstanceKey instance : all) retire(instance, Leave::for_good);
 }
 
 void Loop::let_go(Run& run) {

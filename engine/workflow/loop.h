@@ -19,6 +19,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <workflows/engine.h>
 #include <workflows/host.h>
@@ -104,7 +105,7 @@ class Loop {
   Bodies bodies_;
   Calls calls_;
 
-  std::unordered_map<InstanceKey, std::unique_ptr<Run>> runs_;
+  boost::unordered_flat_map<InstanceKey, std::unique_ptr<Run>> runs_;
   std::unordered_map<const Run*, Retiring> retiring_;
   std::vector<InstanceKey> replaying_;
   State state_ = State::open;
