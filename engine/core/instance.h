@@ -247,40 +247,43 @@ class Instance {
   Entry identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const;
   void append(Entry&& entry, Urgency urgency);
 
-  Identity identity_;
-  Limits limits_;
-  Names names_;
-  std::vector<Step> steps_;              // by ticket
+  // What every step needs comes first and together, the rest after it: with many instances, each line of memory that a
+  // step touches counts.
+  std::vector<Step> steps_;      // by ticket
+  std::vector<Delivery> order_;  // outcomes in journal order
+  std::size_t delivered_ = 0;    // of order_
+  std::vector<Effect> effects_;
   Ticket free_ = 0;                      // all numbers below are taken
   Ticket newest_ = 0;                    // the highest number that was asked for
   std::uint32_t asked_ = 0;              // steps that the code asked for
   std::uint32_t asked_at_delivery_ = 0;  // ... when the last outcome was delivered
-  std::vector<Delivery> order_;          // outcomes in journal order
-  std::size_t delivered_ = 0;            // of order_
-  std::vector<std::uint32_t> gates_;     // gates_[k]: how many steps are asked for before outcome k of order_
-  std::vector<Ticket> recorded_;         // steps of earlier lives, by `after`
-  std::size_t first_unasked_ = 0;        // all of recorded_ before it are asked for
-  bool cancels_ = false;    // code that cancels awaits goes on by itself: each of its questions is recorded at once
-  std::uint32_t busy_ = 0;  // steps asked for that run, start, choose, end, or have ended undelivered
-  std::set<std::pair<TimePoint, Ticket>> deadlines_;               // of steps that rest, sleep or wait
-  std::uint32_t endless_waits_ = 0;                                // waits without a deadline
-  std::unordered_map<std::string, std::deque<InboxEvent>> inbox_;  // untaken, by type
-  std::unordered_map<std::string, std::deque<Ticket>> waits_;      // in the order asked, by type
-  std::int64_t last_event_ = 0;
-  std::vector<Ticket> late_;  // ended, but not in order_, or unheard there
-  // An outcome may be handed back by the verb that asks for it only if no other one is on its way to the code: branches
-  // go on in the order in which their outcomes were delivered.
-  bool resolve_queued_ = false;     // in effects_
-  bool resolve_taken_ = false;      // and not yet settled
-  bool lets_go_on_ = false;         // an entry in effects_ will let the code go on
+  std::uint32_t busy_ = 0;               // steps asked for that run, start, choose, end, or have ended undelivered
+  std::uint32_t endless_waits_ = 0;      // waits without a deadline
   // What the verb that is being called will answer.
   struct Asking {
     Ticket ticket = 0;
     bool run = false;
   };
   std::optional<Asking> asking_;
-  std::optional<Finished> result_;  // set once `run` has ended
-  std::vector<Effect> effects_;
+  // An outcome may be handed back by the verb that asks for it only if no other one is on its way to the code: branches
+  // go on in the order in which their outcomes were delivered.
+  bool resolve_queued_ = false;  // in effects_
+  bool resolve_taken_ = false;   // and not yet settled
+  bool lets_go_on_ = false;      // an entry in effects_ will let the code go on
+  bool cancels_ = false;  // code that cancels awaits goes on by itself: each of its questions is recorded at once
+  Names names_;
+  std::vector<std::uint32_t> gates_;  // gates_[k]: how many steps are asked for before outcome k of order_
+  std::vector<Ticket> recorded_;      // steps of earlier lives, by `after`
+  std::size_t first_unasked_ = 0;     // all of recorded_ before it are asked for
+  std::vector<Ticket> late_;          // ended, but not in order_, or unheard there
+  std::set<std::pair<TimePoint, Ticket>> deadlines_;  // of steps that rest, sleep or wait
+  std::optional<Finished> result_;                    // set once `run` has ended
+
+  std::unordered_map<std::string, std::deque<InboxEvent>> inbox_;  // untaken, by type
+  std::unordered_map<std::string, std::deque<Ticket>> waits_;      // in the order asked, by type
+  std::int64_t last_event_ = 0;
+  Identity identity_;
+  Limits limits_;
 };
 
 }  // namespace workflows::core

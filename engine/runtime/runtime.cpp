@@ -17,9 +17,11 @@ namespace {
 constexpr Millis kLinger{20};
 constexpr Millis kCrowdedPatience{100};
 constexpr std::uint32_t kLoadsUnderWay = 256;
-// A turn of the loop takes no more than this, and hands as much over before its end: so the code of some instances runs
-// while the entries of others are written.
-constexpr std::size_t kHandledAtOnce = 256;
+// A turn of the loop takes no more outcomes than this: what is touched for them stays in the cache for all the turn.
+constexpr std::size_t kHandledAtOnce = 128;
+// So many entries are handed over at once, even if more are about to come: so the code of some instances runs while the
+// entries of others are written.
+constexpr std::size_t kHandedOverAtOnce = 256;
 constexpr std::uint32_t kClaimQueued = 500;
 constexpr std::uint32_t kClaimWaiting = 5'000;
 
@@ -218,7 +220,7 @@ void Host::Runtime::turn() {
   record_lingering();
   collect();
   issue_loads();
-  writer_->submit(outgoing_);
+  if (next_received_ == received_.size()) writer_->submit(outgoing_);
   arm_wakeup();
 }
 
@@ -263,7 +265,7 @@ void Host::Runtime::record_lingering() {
 void Host::Runtime::collect() {
   for (const InstanceKey instance : std::exchange(dirty_, {})) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) collect(*slot->second);
-    if (outgoing_.items.size() >= kHandledAtOnce) writer_->submit(outgoing_);
+    if (outgoing_.items.size() >= kHandedOverAtOnce) writer_->submit(outgoing_);
   }
 }
 

@@ -36,16 +36,16 @@ class Host::Runtime {
     Slot(InstanceKey its_key, core::Instance its_machine) : key(its_key), machine(std::move(its_machine)) {}
 
     InstanceKey key;
-    core::Instance machine;
-    core::Graph graph;
-    std::vector<runtime::TimerId> timers;  // by ticket
-    runtime::TimerId idle;                 // until the instance is hibernated
     bool dirty = false;                    // in dirty_
     bool resolved = false;                 // in resolved_
     bool waits = false;                    // the status on disk is `waiting`
-    std::optional<TimePoint> wake;         // ... with this wake time
     bool evicting = false;                 // the host drops the code's frames
     bool stirred = false;                  // something came for it meanwhile
+    std::vector<runtime::TimerId> timers;  // by ticket
+    core::Instance machine;
+    runtime::TimerId idle;          // until the instance is hibernated
+    std::optional<TimePoint> wake;  // on disk, while it waits
+    core::Graph graph;
   };
 
   // The loaded instance that a verb is for, marked for collection; throws when there is none.
@@ -161,8 +161,9 @@ class Host::Runtime {
   std::deque<InstanceKey> to_load_;
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;
-  boost::unordered_flat_map<InstanceKey, runtime::TimerId> asleep_;  // hibernated; the timer is none when only an event helps
-  std::atomic<std::uint32_t> claiming_ = 0;                   // places kept for what the Claim on its way may bring
+  boost::unordered_flat_map<InstanceKey, runtime::TimerId>
+      asleep_;                               // hibernated; the timer is none when only an event helps
+  std::atomic<std::uint32_t> claiming_ = 0;  // places kept for what the Claim on its way may bring
   bool claim_under_way_ = false;
   bool claim_again_ = false;
   bool crowded_ = false;  // instances are queued for want of room
