@@ -155,7 +155,7 @@ class Life {
   }
 
   std::string describe(const Effect& effect) const {
-    return std::visit([this](const auto& e) { return text(e); }, effect);
+    return std::visit([this](const auto& e) { return this->text(e); }, effect);
   }
 
  private:

@@ -147,6 +147,24 @@ TEST_F(Disk, S44_FullDiskIsSaidToBeFull) {
   create(*store, "b");
 }
 
+// Once into the log, once into the file; a page that no payload fills to its end counts as a whole.
+TEST_F(Disk, BytesOfAPayloadAreWrittenTwice) {
+  const auto written_for_a_byte = [&](std::size_t bytes, std::size_t payloads, std::size_t at_once) {
+    const auto before = disk_.written_bytes();
+    {
+      const auto store = connect();
+      const auto owner = must(store->open_owner(kHour));
+      const auto key = create(*store, std::to_string(bytes), owner);
+      for (std::size_t i = 0; i < payloads; i += at_once) must(store->commit(entries(owner, key, at_once, bytes)));
+      must(store->close_owner(owner));
+    }
+    return static_cast<double>(disk_.written_bytes() - before) / static_cast<double>(payloads * bytes);
+  };
+  EXPECT_LE(written_for_a_byte(1U << 10U, 4'000, 400), 2.8);  // three to a page
+  EXPECT_LE(written_for_a_byte(64U << 10U, 200, 20), 2.1);
+  EXPECT_LE(written_for_a_byte(1U << 20U, 20, 2), 2.1);
+}
+
 TEST_F(Disk, S44_FailedCheckpointLosesNothing) {
   auto store = connect();
   const auto owner = must(store->open_owner(kHour));
