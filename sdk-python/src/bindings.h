@@ -6,6 +6,7 @@ namespace workflows::python {
 
 void bind_errors(pybind11::module_& module);
 void bind_config(pybind11::module_& module);
+void bind_json(pybind11::module_& module);
 void bind_client(pybind11::module_& module);
 void bind_host(pybind11::module_& module);
 

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "The engine. Private: use the package `workflows`.";
   workflows::python::bind_errors(module);
   workflows::python::bind_config(module);
+  workflows::python::bind_json(module);
   workflows::python::bind_client(module);
   workflows::python::bind_host(module);
 }

@@ -27,8 +27,9 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from workflows import _core
 from workflows._errors import SerializationError, StepError
 from workflows._exceptions import (
     find_attribute,
@@ -49,7 +50,6 @@ _ACCEPTED = (
 )
 _BIG_INT_BITS = 13_000  # Python refuses to write or read longer integers in decimal
 _MAX_EXCEPTION_DEPTH = 8
-_SCALARS = frozenset({str, int, float, bool, type(None)})
 _PATHS: dict[str, type[PurePath]] = {
     kind.__name__: kind for kind in (PurePath, PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
 }
@@ -158,12 +158,10 @@ class Codec:
 
 def encode(value: object, what: str) -> bytes:
     """The value as JSON. `what` names the value in errors."""
+    plain = _core.encode_plain(value)
+    if plain is not None:
+        return plain
     try:
-        if _is_plain(value):
-            try:
-                return _to_text(value).encode()
-            except ValueError:  # a NaN, a very long integer, half a surrogate pair
-                pass
         return _to_text(_Encoder().encode(value)).encode()
     except RecursionError:
         raise SerializationError(f"The {what} cannot be recorded: it contains itself or is nested too deeply") from None
@@ -174,21 +172,6 @@ def encode(value: object, what: str) -> bytes:
 def decode(data: bytes, hint: Hint = None) -> Any:
     """The value that `encode` was given."""
     return _Decoder(hint, False, None).decode(data)
-
-
-def _is_plain(value: object) -> bool:
-    """Whether JSON as such says all about the value. Subclasses do not count: they would come back as their base."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return True
-    if kind is list:
-        return all(type(item) in _SCALARS or _is_plain(item) for item in cast("list[object]", value))
-    if kind is dict:
-        for key, item in cast("dict[object, object]", value).items():
-            if type(key) is not str or key == "$" or not (type(item) in _SCALARS or _is_plain(item)):
-                return False
-        return True
-    return False
 
 
 def _tagged(tag: str, value: Json, **more: Json) -> Json:
@@ -443,6 +426,9 @@ class _Decoder:
         self._custom = custom
 
     def decode(self, data: bytes) -> Any:
+        plain = _core.decode_plain(data)
+        if plain is not NotImplemented:
+            return plain
         hook = self._restore if b'"$"' in data else None
         try:
             return json.loads(data.decode(), object_hook=hook)

@@ -133,6 +133,39 @@ def test_json_values_are_recorded_as_the_json_that_everybody_reads(value: Any) -
         assert json.loads(json_serializer.dumps(value)) == value
 
 
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda key: key != "$"), inner),
+)
+
+
+@given(plain)
+@example({'\x00\x1f\x7f"\\/\b\f\n\r\t': [2**63, -(2**63), 10**300, 1e16, 5.0, -0.0, 1e-7, "\U0001f600 é"]})
+def test_plain_values_are_recorded_to_the_byte_as_pythons_json_writes_them(value: Any) -> None:
+    assert json_serializer.dumps(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@given(plain, st.booleans(), st.sampled_from([None, 1]))
+def test_json_that_others_wrote_is_read_as_pythons_json_reads_it(value: Any, escaped: bool, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=escaped, indent=indent)
+    assert same(json_serializer.loads(text.encode()), json.loads(text))
+
+
+@given(plain, st.data())
+def test_text_that_is_not_json_is_refused_wherever_it_breaks(value: Any, data: st.DataObject) -> None:
+    text = json.dumps(value)
+    broken = text[: data.draw(st.integers(0, len(text)))] + data.draw(
+        st.sampled_from(["", ",", "}", "]", '"', "0", "-", "x"])
+    )
+    try:
+        expected = json.loads(broken)
+    except ValueError:
+        with pytest.raises(workflows.SerializationError):
+            json_serializer.loads(broken.encode())
+    else:
+        assert same(json_serializer.loads(broken.encode()), expected)
+
+
 def test_text_is_readable_on_disk() -> None:
     assert json_serializer.dumps({"name": "Zoë 🧂"}) == '{"name":"Zoë 🧂"}'.encode()
     assert json_serializer.dumps(dt.date(2026, 5, 1)) == b'{"$":"date","v":"2026-05-01"}'
