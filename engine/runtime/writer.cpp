@@ -16,6 +16,8 @@ using std::chrono::steady_clock;
 constexpr std::size_t kBatchItems = 5'000;  // bounds the time that one commit takes
 constexpr std::size_t kLoadsBetweenCommits = 64;
 constexpr std::size_t kStepsInMessage = 64;
+constexpr std::size_t kFew = 4;
+constexpr auto kAwake = std::chrono::microseconds(50);
 constexpr auto kLookInterval = std::chrono::milliseconds(10);  // how soon other processes' commits are noticed (S25)
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
@@ -44,6 +46,7 @@ void Writer::submit(Submissions& submissions) {
   {
     const std::lock_guard lock(mutex_);
     incoming_.submissions.take(submissions);
+    has_work_ = true;
   }
   wake_.notify_one();
 }
@@ -52,6 +55,7 @@ void Writer::submit(storage::Item&& item, Tell tell) {
   {
     const std::lock_guard lock(mutex_);
     incoming_.submissions.push(std::move(item), tell);
+    has_work_ = true;
   }
   wake_.notify_one();
 }
@@ -88,6 +92,7 @@ storage::Store::Counters Writer::store_counters() const {
 void Writer::run() {
   while (wait_for_work()) {
     commit(work_.submissions);
+    mailbox_.post(outgoing_);  // who waits for the commit does not wait for the rest
     load_instances();
     answer_watches(std::exchange(work_.watches, {}));
     look_around();
@@ -110,8 +115,10 @@ void Writer::run() {
 
 // False when closing and nothing is left to commit.
 bool Writer::wait_for_work() {
-  std::unique_lock lock(mutex_);
   const bool loads_left = next_load_ < work_.loads.size();
+  if (!loads_left && std::exchange(committed_few_, false)) stay_awake();
+  std::unique_lock lock(mutex_);
+  has_work_ = false;
   if (!loads_left) {
     wake_.wait_for(lock, kLookInterval, [&] { return closing_ || !incoming_.empty(); });
   }
@@ -127,10 +134,17 @@ bool Writer::wait_for_work() {
   return true;
 }
 
+// A lone instance asks for its next commit within microseconds: to sleep and be woken takes longer.
+void Writer::stay_awake() {
+  const auto end = steady_clock::now() + kAwake;
+  while (!has_work_.load(std::memory_order_relaxed) && steady_clock::now() < end) std::this_thread::yield();
+}
+
 // ---------------------------------------------------------------- commits
 
 void Writer::commit(Submissions& submissions) {
   const std::size_t count = submissions.items.size();
+  committed_few_ = count > 0 && count <= kFew;
   for (std::size_t first = 0; first < count; first += kBatchItems) {
     const std::size_t last = std::min(first + kBatchItems, count);
     if (!commit_batch(submissions, first, last)) {

@@ -4,6 +4,7 @@
 // batch. Between commits it reads what the host asks for, notices what other processes did, and keeps the ownership
 // alive.
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <iterator>
@@ -104,6 +105,7 @@ class Writer {
 
   void run();
   bool wait_for_work();
+  void stay_awake();
   void commit(Submissions& submissions);
   bool commit_batch(Submissions& submissions, std::size_t first, std::size_t last);
   void tell(Tell tell, const storage::Item& item, storage::ItemResult& result);
@@ -127,10 +129,12 @@ class Writer {
   std::condition_variable wake_;
   Work incoming_;         // guarded by mutex_
   bool closing_ = false;  // guarded by mutex_
+  std::atomic<bool> has_work_ = false;  // submissions came since the last look
 
   // The thread's own.
   Work work_;
   std::size_t next_load_ = 0;
+  bool committed_few_ = false;  // in the last round
   std::vector<Message> outgoing_;
   std::unordered_multimap<InstanceKey, CallId> watches_;
   std::int64_t last_arrival_ = 0;

@@ -1,6 +1,7 @@
 #include "engine/workflow/bodies.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::uint32_t kLeastThreads = 4;
 constexpr std::size_t kCollected = 64;
+constexpr std::size_t kFew = 4;
+constexpr auto kAwake = std::chrono::microseconds(50);
 
 std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
@@ -49,6 +52,7 @@ void Bodies::start(std::unique_ptr<Attempt> attempt) {
 
 void Bodies::hand_over() {
   if (collected_.empty()) return;
+  handed_over_few_ = collected_.size() <= kFew;
   for (auto& attempt : collected_) waiting_.push(attempt.release());
   collected_.clear();
   call_a_thread();
@@ -79,7 +83,17 @@ void Bodies::carry_out(Attempt& attempt) {
   Attempt* before = ended_.load();
   do { attempt.ended_before = before; } while (!ended_.compare_exchange_weak(before, &attempt));
   // From here on the attempt is the loop's.
-  if (before == nullptr) wake_();
+  if (before == nullptr && !loop_watches_) wake_();
+}
+
+// To sleep and be woken takes longer than most bodies.
+bool Bodies::wait_briefly() {
+  if (!std::exchange(handed_over_few_, false)) return false;
+  loop_watches_ = true;
+  const auto end = std::chrono::steady_clock::now() + kAwake;
+  while (ended_ == nullptr && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  loop_watches_ = false;
+  return ended_ != nullptr;
 }
 
 std::vector<std::unique_ptr<Attempt>> Bodies::take_ended() {

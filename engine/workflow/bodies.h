@@ -55,6 +55,8 @@ class Bodies {
   // The threads begin with what was collected, at the latest. To be called once a turn.
   void hand_over();
   std::vector<std::unique_ptr<Attempt>> take_ended();  // in the order in which they ended
+  // If a few bodies were handed over just now: waits for some microseconds, in which most end. True: one has.
+  bool wait_briefly();
 
   bool on_this_thread() const { return pool_.get_executor().running_in_this_thread(); }
   // Nothing may be running.
@@ -71,6 +73,8 @@ class Bodies {
   boost::lockfree::queue<Attempt*> waiting_{1024};  // owned
   std::atomic<Attempt*> ended_ = nullptr;           // the newest; owned
   std::atomic<std::uint32_t> busy_threads_ = 0;
+  std::atomic<bool> loop_watches_ = false;  // and needs not be woken
+  bool handed_over_few_ = false;
   mutable boost::asio::thread_pool pool_;
 };
 

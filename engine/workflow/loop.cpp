@@ -130,7 +130,7 @@ void Loop::wait_for_host() {
 void Loop::turn() {
   if (state_ == State::closed) return;
   try {
-    while (carry_out_actions() || release_stalled()) {}
+    while (carry_out_actions() || release_stalled() || bodies_.wait_briefly()) {}
   } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
   bodies_.hand_over();  // what is left of a turn that broke off
   if (state_ == State::closing && retiring_.empty()) end_close();
