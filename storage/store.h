@@ -43,6 +43,7 @@ struct Create {
   std::string version{};
   TimePoint created{};
   bool owned = false;
+  bool new_id = false;  // the id was made up just now: it need not be looked for
 };
 struct Created {
   InstanceKey key = 0;

@@ -146,7 +146,8 @@ CallId Host::Runtime::create(CreateRequest request) {
   check_workflow_name(request.workflow);
   check_payload("params", request.params);
   const TimePoint created = now();
-  if (request.id.empty()) request.id = make_instance_id(created);
+  const bool new_id = request.id.empty();
+  if (new_id) request.id = make_instance_id(created);
   check_instance_id(request.id);
   const auto registered = std::ranges::find(options_.workflows, request.workflow, &RegisteredWorkflow::name);
   const bool here = registered != options_.workflows.end() && room() > 0;
@@ -155,7 +156,8 @@ CallId Host::Runtime::create(CreateRequest request) {
                        .params = request.params,
                        .version = registered == options_.workflows.end() ? std::string() : registered->version,
                        .created = created,
-                       .owned = here};
+                       .owned = here,
+                       .new_id = new_id};
   const CallId call = ++last_call_;
   if (here) ++occupied_;
   {
@@ -203,9 +205,7 @@ std::vector<Action> Host::Runtime::poll() {
   wakeup_.clear(now());
   actions_.reserve(last_actions_);  // as many will come again
   try {
-    do {
-      turn();
-    } while (actions_.empty() && next_received_ < received_.size());
+    do { turn(); } while (actions_.empty() && next_received_ < received_.size());
   } catch (const WorkflowsError& error) {  // a damaged history, or a fault of the engine: nothing can be relied on
     stop({error.code(), error.what()});
   }
@@ -560,9 +560,7 @@ void Host::Runtime::drop(Slot& slot) {
 }
 
 void Host::Runtime::receive_all() {
-  do {
-    receive();
-  } while (next_received_ < received_.size());
+  do { receive(); } while (next_received_ < received_.size());
 }
 
 void Host::Runtime::close() {

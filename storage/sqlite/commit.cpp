@@ -143,8 +143,8 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) {
   const auto workflow = names_.find_or_add(item.workflow);
   const StoredValue params(*connection_, item.params);
   const auto status = item.owned ? Status::running : Status::queued;
-  Query(*connection_, sql::kCreate, workflow, item.id, static_cast<int>(status), owner, item.owned, item.created,
-        Maybe{item.version}, params)
+  Query(*connection_, item.new_id ? sql::kCreateNew : sql::kCreate, workflow, item.id, static_cast<int>(status), owner,
+        item.owned, item.created, Maybe{item.version}, params)
       .run();
   if (connection_->changed_rows() == 1) {
     const InstanceKey key = connection_->last_id();

@@ -24,6 +24,9 @@ inline constexpr char kBlob[] = "SELECT data FROM blobs WHERE id = ?1";
 inline constexpr char kRemoveBlob[] = "DELETE FROM blobs WHERE id = ?1";
 
 // ---- instances
+inline constexpr char kCreateNew[] =
+    "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
+    "params) VALUES(?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8)";
 // Also refuses when a later generation exists and the first one was deleted: that is why it is not left to the index.
 inline constexpr char kCreate[] =
     "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "

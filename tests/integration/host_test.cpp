@@ -60,8 +60,12 @@ class HostTest : public ::testing::Test {
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kStart);
 };
 
+// Begun before the first engine, SQLite keeps its statistics of memory.
+const int kStatisticsKept = sqlite3_initialize();
+
 // In use, of all threads, without SQLite's page cache, which is bounded. A sanitizer's allocator does not tell.
 std::int64_t allocated_bytes() {
+  EXPECT_EQ(kStatisticsKept, SQLITE_OK);
   const auto info = ::mallinfo2();
   return static_cast<std::int64_t>(info.uordblks + info.hblkhd) - sqlite3_memory_used();
 }
