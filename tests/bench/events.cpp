@@ -85,10 +85,7 @@ void listen(const std::string& path, Figures& figures) {
   ::waitpid(sender, nullptr, 0);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Options options = options_of(argc, argv);
+void events(const Options& options) {
   Figures figures;
   for (int round = 0; round < options.rounds; ++round) {
     const TempDir dir;
@@ -101,4 +98,11 @@ int main(int argc, char** argv) {
       .against(value_at_most(50))
       .print();
   Figure("P11", "C++ CPU of one core while waiting", figures.idle, "%").against(value_at_most(1)).print();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = options_of(argc, argv);
+  options.run("P11", events);
 }

@@ -208,7 +208,7 @@ void file(const Options& options) {
 
 int main(int argc, char** argv) {
   const Options options = options_of(argc, argv);
-  shapes(options);
-  payloads(options);
-  file(options);
+  options.run("P13", shapes);
+  options.run("P13", payloads);
+  options.run("P14", file);
 }

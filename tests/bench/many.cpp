@@ -261,7 +261,7 @@ void unfinished(const Options& options) {
 
 int main(int argc, char** argv) {
   const Options options = options_of(argc, argv);
-  sleeping(options);
-  all_due(options);
-  unfinished(options);
+  options.run("P8 P15", sleeping);
+  options.run("P9", all_due);
+  options.run("P10", unfinished);
 }

@@ -10,7 +10,7 @@ from statistics import quantiles
 
 import workflows
 
-from rounds import Series, Target, options, print_figure
+from rounds import Options, Series, Target, options, print_figure
 
 EVENTS = 200
 
@@ -49,8 +49,7 @@ async def listen(db: Path) -> tuple[list[float], float]:
         return took, idle
 
 
-def main() -> None:
-    given = options()
+def events(given: Options) -> None:
     p50, p99, idle = Series(), Series(), Series()
     for _ in range(given.rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -69,4 +68,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "send":
         send_events(sys.argv[2])
     else:
-        main()
+        options().run("P11", events)

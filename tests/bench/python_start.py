@@ -1,4 +1,4 @@
-"""P12: what a Python program pays until its first step is durable. Each figure is taken in an interpreter of its own."""
+"""P12: what a Python program pays until its first step is durable, each time in an interpreter of its own."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rounds import Series, Target, options, print_figure
+from rounds import Options, Series, Target, options, print_figure
 
 PROGRAM = """
 import sys, time
@@ -42,8 +42,7 @@ def output(*arguments: str) -> str:
     return subprocess.run([sys.executable, "-c", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def main() -> None:
-    given = options()
+def start(given: Options) -> None:
     imports, opens, firsts, asyncio_alone = Series(), Series(), Series(), Series()
     with tempfile.TemporaryDirectory() as folder:
         db = str(Path(folder, "engine.db"))
@@ -68,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options().run("P12", start)

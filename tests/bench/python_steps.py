@@ -251,8 +251,8 @@ class Replay:
         await instance.send_event("again", self.round)
         await self._came.wait()
 
-    def received(self, round: int, began: float, ended: float) -> None:
-        if round == self.round:
+    def received(self, sent: int, began: float, ended: float) -> None:
+        if sent == self.round:
             self.in_code.append(self.RECORDED / (ended - began))
             self.from_file.append(self.RECORDED / (ended - self._started))
             self._came.set()
@@ -276,10 +276,10 @@ def replays(given: Options) -> None:
 
 def main() -> None:
     given = options()
-    many_instances(given)
-    one_instance(given)
-    whole_instances(given)
-    replays(given)
+    given.run("P4", many_instances)
+    given.run("P5", one_instance)
+    given.run("P6", whole_instances)
+    given.run("P7", replays)
 
 
 if __name__ == "__main__":
