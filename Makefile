@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON = $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 CPP_FILES = $(shell find engine examples include sdk-python storage tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: build demo test bench crash asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
+.PHONY: build demo test bench bench-report crash asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD)
@@ -19,9 +19,14 @@ demo: build
 test: build
 	$(PYTHON) tests/run.py $(BUILD)
 
-# What takes too long for every run: benchmarks, thousands of kills, the C++ tests under sanitizers.
+# What takes too long for every run: benchmarks (`make bench ONLY=P3` for one target), thousands of kills, the C++ tests under sanitizers.
 bench: build
-	$(PYTHON) tests/bench/run.py $(BUILD)
+	$(PYTHON) tests/bench/run.py $(BUILD) $(if $(ONLY),--only $(ONLY))
+
+# The same in full sizes, with more rounds: half an hour. Writes plots and the table of PERFORMANCE.md.
+bench-report: build
+	$(PYTHON) tests/bench/run.py $(BUILD) --full --rounds 5
+	$(PYTHON) tests/bench/report.py
 
 crash: build
 	$(PYTHON) tests/crash/run.py $(BUILD)

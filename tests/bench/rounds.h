@@ -41,7 +41,13 @@ inline Series ratios(const Series& values, const Series& ceilings) {
 
 struct Options {
   int rounds = 3;
-  bool full = false;  // the sizes of the targets, where the default is smaller to save time
+  bool full = false;   // the sizes of the targets, where the default is smaller to save time
+  std::string only{};  // of one target
+
+  // `ids`: of the targets that `measure` has figures for.
+  void run(const std::string& ids, void (*measure)(const Options&)) const {
+    if (only.empty() || (" " + ids + " ").find(" " + only + " ") != std::string::npos) measure(*this);
+  }
 };
 
 inline Options options_of(int argc, char** argv) {
@@ -49,7 +55,9 @@ inline Options options_of(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--full") options.full = true;
-    if (argument == "--rounds" && i + 1 < argc) options.rounds = std::max(1, std::stoi(argv[++i]));
+    if (i + 1 == argc) break;
+    if (argument == "--rounds") options.rounds = std::max(1, std::stoi(argv[i + 1]));
+    if (argument == "--only") options.only = argv[i + 1];
   }
   return options;
 }

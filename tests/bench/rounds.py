@@ -21,6 +21,12 @@ class Options:
     tests: Path  # the folder of the built test programs
     rounds: int
     full: bool
+    only: str
+
+    def run(self, ids: str, measure: Callable[["Options"], None]) -> None:
+        """`ids`: of the targets that `measure` has figures for."""
+        if self.only in ("", *ids.split()):
+            measure(self)
 
 
 def options() -> Options:
@@ -28,8 +34,9 @@ def options() -> Options:
     parser.add_argument("tests", type=Path, help="the folder of bench_ceiling: build/release/tests")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--full", action="store_true", help="the sizes of the targets, also where that takes long")
+    parser.add_argument("--only", default="", help="a target: P4")
     given = parser.parse_args()
-    return Options(given.tests.resolve(), given.rounds, given.full)
+    return Options(given.tests.resolve(), given.rounds, given.full, given.only)
 
 
 def run_rounds(measurements: list[Callable[[], None]], rounds: int) -> None:

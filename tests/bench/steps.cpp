@@ -200,8 +200,8 @@ void replay(const Options& options) {
 
 int main(int argc, char** argv) {
   const Options options = options_of(argc, argv);
-  many_instances(options);
-  one_instance(options);
-  whole_instances(options);
-  replay(options);
+  options.run("P1 P2", many_instances);
+  options.run("P3", one_instance);
+  options.run("P6", whole_instances);
+  options.run("P7", replay);
 }

@@ -29,9 +29,9 @@ void create_many(std::uint32_t count, Create create) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Fills the engine's WAL to its full size, as AppendLog does with its own.
+// Fills the engine's WAL to its full size, as AppendLog does with its own, and SQLite's page cache as well.
 inline Workflow<int> grow_wal(const Event&, Step& step) {
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 50; ++i) {
     auto large = step.do_("large", [] { return std::string(512 << 10, 'x'); });
     co_await large;
   }
@@ -41,7 +41,7 @@ inline Workflow<int> grow_wal(const Event&, Step& step) {
 // Adds its workflows to an engine that has not been started, and outlives it.
 class Wave {
  public:
-  Wave(Engine& engine, std::uint32_t steps) : engine_(engine), steps_(steps) {
+  explicit Wave(Engine& engine) : engine_(engine) {
     engine.add("steps", [this](const Event&, Step& step) { return take_steps(step); });
     engine.add("go", [this](const Event&, Step&) { return go(); });
     engine.add("grow_wal", grow_wal);
@@ -49,8 +49,9 @@ class Wave {
   void warm_up() { engine_.create("grow_wal").result<int>(); }
 
   // Seconds from the first step asked for to the moment at which the last instance has got its last result.
-  double run(std::uint32_t instances) {
+  double run(std::uint32_t instances, std::uint32_t steps) {
     expected_ = instances;
+    steps_ = steps;
     create_many(instances, [&](std::uint32_t) { engine_.create("steps"); });
     all_here_.acquire();
     engine_.create("go");
@@ -93,7 +94,7 @@ class Wave {
   }
 
   Engine& engine_;
-  std::uint32_t steps_;
+  std::uint32_t steps_ = 0;
   std::uint32_t expected_ = 0;
   std::vector<std::coroutine_handle<>> here_;
   std::uint32_t done_ = 0;
@@ -106,12 +107,12 @@ class Wave {
 // The median of `waves`, after one that is not counted.
 inline double steps_per_second(const std::string& path, std::uint32_t instances, std::uint32_t steps, int waves) {
   Engine engine({.database = path, .hibernate_after = std::chrono::hours(24)});
-  Wave wave(engine, steps);
+  Wave wave(engine);
   engine.start();
   wave.warm_up();
-  wave.run(instances);
+  wave.run(instances, steps);
   Series rates;
-  for (int i = 0; i < waves; ++i) rates.push_back(instances * static_cast<double>(steps) / wave.run(instances));
+  for (int i = 0; i < waves; ++i) rates.push_back(instances * static_cast<double>(steps) / wave.run(instances, steps));
   engine.close();
   return median(rates);
 }
