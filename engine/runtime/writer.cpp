@@ -1,6 +1,9 @@
 #include "engine/runtime/writer.h"
 
+#include <poll.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <span>
@@ -18,7 +21,8 @@ constexpr std::size_t kLoadsBetweenCommits = 64;
 constexpr std::size_t kStepsInMessage = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
-constexpr auto kLookInterval = std::chrono::milliseconds(10);  // how soon other processes' commits are noticed (S25)
+// Other processes' commits are noticed at once where the kernel tells of them, and so soon where it does not (S25).
+constexpr std::chrono::duration<int, std::milli> kLookInterval(25);
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
 
@@ -46,18 +50,16 @@ void Writer::submit(Submissions& submissions) {
   {
     const std::lock_guard lock(mutex_);
     incoming_.submissions.take(submissions);
-    has_work_ = true;
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::submit(storage::Item&& item, Tell tell) {
   {
     const std::lock_guard lock(mutex_);
     incoming_.submissions.push(std::move(item), tell);
-    has_work_ = true;
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::load(InstanceKey instance) {
@@ -65,7 +67,7 @@ void Writer::load(InstanceKey instance) {
     const std::lock_guard lock(mutex_);
     incoming_.loads.push_back(instance);
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::watch(CallId call, InstanceKey instance) {
@@ -73,7 +75,7 @@ void Writer::watch(CallId call, InstanceKey instance) {
     const std::lock_guard lock(mutex_);
     incoming_.watches.push_back({call, instance});
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::close() {
@@ -81,7 +83,7 @@ void Writer::close() {
     const std::lock_guard lock(mutex_);
     closing_ = true;
   }
-  wake_.notify_one();
+  wake();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -117,11 +119,9 @@ void Writer::run() {
 bool Writer::wait_for_work() {
   const bool loads_left = next_load_ < work_.loads.size();
   if (!loads_left && std::exchange(committed_few_, false)) stay_awake();
-  std::unique_lock lock(mutex_);
-  has_work_ = false;
-  if (!loads_left) {
-    wake_.wait_for(lock, kLookInterval, [&] { return closing_ || !incoming_.empty(); });
-  }
+  if (!loads_left && !has_work_) sleep();
+  const std::lock_guard lock(mutex_);
+  has_work_ = closing_;
   if (closing_ && incoming_.submissions.empty()) return false;
   std::swap(work_.submissions, incoming_.submissions);
   std::swap(work_.watches, incoming_.watches);
@@ -132,6 +132,22 @@ bool Writer::wait_for_work() {
   work_.loads.insert(work_.loads.end(), incoming_.loads.begin(), incoming_.loads.end());
   incoming_.loads.clear();
   return true;
+}
+
+// Until there is work, or another process has committed, or it is time to look.
+void Writer::sleep() {
+  asleep_ = true;
+  if (!has_work_) {
+    std::array<pollfd, 2> fds{{{wakeup_.fd(), POLLIN, 0}, {store_->change_fd(), POLLIN, 0}}};  // poll skips a -1
+    ::poll(fds.data(), fds.size(), kLookInterval.count());
+  }
+  asleep_ = false;
+  wakeup_.clear({});
+}
+
+void Writer::wake() {
+  has_work_ = true;
+  if (asleep_.exchange(false)) wakeup_.signal();
 }
 
 // A lone instance asks for its next commit within microseconds: to sleep and be woken takes longer.

@@ -5,7 +5,6 @@
 // alive.
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <iterator>
 #include <memory>
@@ -19,6 +18,7 @@
 #include <workflows/host.h>
 
 #include "engine/runtime/mailbox.h"
+#include "engine/runtime/wakeup.h"
 #include "storage/store.h"
 
 namespace workflows::runtime {
@@ -105,6 +105,8 @@ class Writer {
 
   void run();
   bool wait_for_work();
+  void sleep();
+  void wake();  // any thread
   void stay_awake();
   void commit(Submissions& submissions);
   bool commit_batch(Submissions& submissions, std::size_t first, std::size_t last);
@@ -126,10 +128,11 @@ class Writer {
   storage::Owner owner_;
 
   std::mutex mutex_;
-  std::condition_variable wake_;
-  Work incoming_;         // guarded by mutex_
-  bool closing_ = false;  // guarded by mutex_
-  std::atomic<bool> has_work_ = false;  // submissions came since the last look
+  Work incoming_;                       // guarded by mutex_
+  bool closing_ = false;                // guarded by mutex_
+  std::atomic<bool> has_work_ = false;  // it came since the thread looked
+  std::atomic<bool> asleep_ = false;
+  Wakeup wakeup_;
 
   // The thread's own.
   Work work_;

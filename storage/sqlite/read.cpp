@@ -28,10 +28,17 @@ std::expected<void, Error> SqliteStore::read(const std::function<void()>& work) 
 
 std::expected<bool, Error> SqliteStore::changed() {
   if (const auto error = unusable()) return std::unexpected(*error);
+  if (notice_) notice_->clear();  // before the look: what comes after it is told again
   try {
     const auto version = connection_->integer(sql::kDataVersion);
     return std::exchange(data_version_, version) != version;
   } catch (const Failed& failure) { return std::unexpected(failure.error); }
+}
+
+// Every commit of anybody is written to the WAL, which is there as long as a connection is open.
+int SqliteStore::change_fd() {
+  if (!notice_) notice_.emplace(connection_->path() + "-wal");
+  return notice_->fd();
 }
 
 std::expected<Store::Arrivals, Error> SqliteStore::arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "storage/sqlite/change_notice.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/heads.h"
 #include "storage/sqlite/journal_appender.h"
@@ -35,6 +36,7 @@ class SqliteStore final : public Store {
   std::expected<void, Error> close_owner(const Owner& owner) override;
 
   std::expected<bool, Error> changed() override;
+  int change_fd() override;
   std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
   std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
   std::expected<Loaded, Error> load(InstanceKey key) override;
@@ -96,6 +98,8 @@ class SqliteStore final : public Store {
   Heads heads_;  // of instances of `owner_`
   JournalAppender journal_;
   std::uint64_t unsettled_entries_ = 0;  // appended since the heads were stored, roughly
+
+  std::optional<ChangeNotice> notice_;  // once somebody has asked for it
 
   std::optional<Error> poisoned_;  // the first failed write (S44)
   std::uint64_t transactions_ = 0;
