@@ -23,7 +23,7 @@ test: build
 bench: build
 	$(PYTHON) tests/bench/run.py $(BUILD) $(if $(ONLY),--only $(ONLY))
 
-# The same in full sizes, with more rounds: half an hour. Writes plots and the table of PERFORMANCE.md.
+# The same in full sizes, with more rounds: about a quarter of an hour. Writes plots and the table of PERFORMANCE.md.
 bench-report: build
 	$(PYTHON) tests/bench/run.py $(BUILD) --full --rounds 5
 	$(PYTHON) tests/bench/report.py

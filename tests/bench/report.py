@@ -67,6 +67,7 @@ def draw_targets(figures: list[Figure]) -> None:
         )
     axes.set_yticks(range(len(shown)), [f"{figure['what']}  {figure['id']}" for figure in shown], fontsize=7)
     axes.axvline(1, color="black")
+    axes.margins(y=0.01)
     axes.set(xscale="log", xlabel="reached / target (1: met; to the right: better)")
     save(plot, "targets.svg")
 
@@ -85,6 +86,7 @@ def rewrite(page: Path, text: str) -> None:
 
 def main() -> None:
     mpl.use("svg")
+    mpl.rcParams["svg.fonttype"] = "none"  # text stays text
     mpl.rcParams["svg.hashsalt"] = "workflows"  # the same figures give the same file
     results = Results.read(RESULTS)
     draw_throughput(results.figures)
