@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -162,6 +163,8 @@ class Store {
   // Instances of `owner` that have untaken events, each once, ordered by key.
   virtual std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) = 0;
 
+  // The reads that `reads` does see one moment of the database, and cost less than alone.
+  virtual std::expected<void, Error> together(const std::function<void()>& reads) = 0;
   // instance_not_found: no such key. So does `status`.
   virtual std::expected<Loaded, Error> load(InstanceKey key) = 0;
   virtual std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow,

@@ -218,6 +218,7 @@ void Host::Runtime::turn() {
   if (!usable()) return;
   fire_timers();
   record_lingering();
+  record_awakened();
   collect();
   issue_loads();
   if (next_received_ == received_.size()) writer_->submit(outgoing_);
@@ -271,11 +272,7 @@ void Host::Runtime::collect() {
 
 void Host::Runtime::collect(Slot& slot) {
   slot.dirty = false;
-  if (slot.waits && !slot.machine.waiting()) {
-    slot.waits = false;
-    timers_.disarm(std::exchange(slot.idle, {}));
-    submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = now()});
-  }
+  if (slot.waits && !slot.machine.waiting()) note_running(slot);
   bool ended = false;
   slot.machine.take_effects(effects_);
   for (core::Effect& effect : effects_) {
@@ -284,6 +281,31 @@ void Host::Runtime::collect(Slot& slot) {
   }
   if (ended) return drop(slot);
   if (slot.machine.waiting()) note_waiting(slot);
+}
+
+// Whoever takes over an instance that waits loads it when its wake time has come. If that has passed, the status is not
+// urgent: most instances will have ended, or wait again, before it is worth a write.
+void Host::Runtime::note_running(Slot& slot) {
+  timers_.disarm(std::exchange(slot.idle, {}));
+  const TimePoint moment = now();
+  if (slot.wake && *slot.wake <= moment) {
+    if (!std::exchange(slot.awakened, true)) awakened_.push_back({moment + kLinger, slot.key});
+    return;
+  }
+  slot.waits = false;
+  submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = moment});
+}
+
+void Host::Runtime::record_awakened() {
+  const TimePoint moment = now();
+  for (; !awakened_.empty() && awakened_.front().at <= moment; awakened_.pop_front()) {
+    const auto found = slots_.find(awakened_.front().instance);
+    if (found == slots_.end() || !std::exchange(found->second->awakened, false)) continue;
+    Slot& slot = *found->second;
+    if (!slot.waits || slot.evicting || slot.machine.waiting()) continue;
+    slot.waits = false;
+    submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = moment});
+  }
 }
 
 void Host::Runtime::note_waiting(Slot& slot) {
@@ -365,6 +387,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
 void Host::Runtime::arm_wakeup() {
   auto next = timers_.next();
   if (!lingering_.empty()) next = next ? std::min(*next, lingering_.front().at) : lingering_.front().at;
+  if (!awakened_.empty()) next = next ? std::min(*next, awakened_.front().at) : awakened_.front().at;
   if (!options_.clock) return wakeup_.at(next);
   if (next && *next <= now()) wakeup_.signal();  // what is due later, `clock_moved` tells
 }

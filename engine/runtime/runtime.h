@@ -40,6 +40,7 @@ class Host::Runtime {
     bool resolved = false;                 // in resolved_
     bool waits = false;                    // the status on disk is `waiting`
     bool evicting = false;                 // the host drops the code's frames
+    bool awakened = false;                 // in awakened_
     bool stirred = false;                  // something came for it meanwhile
     std::vector<runtime::TimerId> timers;  // by ticket
     core::Instance machine;
@@ -96,6 +97,11 @@ class Host::Runtime {
     Ticket ticket;
     std::uint32_t attempt;
   };
+  // An instance whose status on disk is still `waiting`, worth correcting if it still runs at `at`.
+  struct Awakened {
+    TimePoint at;
+    InstanceKey instance;
+  };
   struct Due {
     InstanceKey instance;
     Ticket ticket;
@@ -118,9 +124,11 @@ class Host::Runtime {
 
   void fire_timers();
   void record_lingering();
+  void record_awakened();
   void collect();
   void collect(Slot& slot);
   void note_waiting(Slot& slot);
+  void note_running(Slot& slot);
   void rest(Slot& slot);
   void carry_out(Slot& slot, core::Effect& effect);
   void arm_wakeup();
@@ -152,6 +160,7 @@ class Host::Runtime {
   std::size_t next_received_ = 0;  // of received_, to be handled
   runtime::Timers<Due> timers_;
   std::deque<Lingering> lingering_;
+  std::deque<Awakened> awakened_;
   std::vector<InstanceKey> dirty_;
   std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
   runtime::Submissions outgoing_;

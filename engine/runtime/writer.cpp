@@ -258,13 +258,17 @@ std::optional<T> Writer::checked(std::expected<T, Error> result) {
 
 // A few at a time, so that recovery of many instances does not hold up the commits of those that run already.
 void Writer::load_instances() {
-  for (std::size_t n = 0; n < kLoadsBetweenCommits && next_load_ < work_.loads.size() && !failure_; ++n) {
-    auto loaded = checked(store_->load(work_.loads[next_load_]));
-    if (!loaded) return;
-    ++next_load_;
-    loads_.fetch_add(1, std::memory_order_relaxed);
-    outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
-  }
+  if (failure_ || next_load_ == work_.loads.size()) return;
+  const std::size_t end = std::min(next_load_ + kLoadsBetweenCommits, work_.loads.size());
+  auto read = store_->together([&] {
+    for (; next_load_ < end; ++next_load_) {
+      auto loaded = checked(store_->load(work_.loads[next_load_]));
+      if (!loaded) return;
+      loads_.fetch_add(1, std::memory_order_relaxed);
+      outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
+    }
+  });
+  if (!read && read.error().code != ErrorCode::store_busy) fail(std::move(read.error()));
 }
 
 void Writer::answer_watches(std::vector<Watch> watches) {

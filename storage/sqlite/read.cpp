@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
@@ -20,7 +21,8 @@ Failed unknown_instance(InstanceKey key) {
 std::expected<void, Error> SqliteStore::read(const std::function<void()>& work) {
   if (const auto error = unusable()) return std::unexpected(*error);
   try {
-    const Snapshot snapshot(*connection_);
+    std::optional<Snapshot> snapshot;
+    if (!connection_->in_transaction()) snapshot.emplace(*connection_);
     work();
     return {};
   } catch (const Failed& failure) { return std::unexpected(failure.error); }

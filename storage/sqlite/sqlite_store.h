@@ -39,6 +39,7 @@ class SqliteStore final : public Store {
   int change_fd() override;
   std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
   std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
+  std::expected<void, Error> together(const std::function<void()>& reads) override { return read(reads); }
   std::expected<Loaded, Error> load(InstanceKey key) override;
   std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) override;
   std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) override;
@@ -80,7 +81,7 @@ class SqliteStore final : public Store {
   void settle(OwnerId owner, std::int64_t scan_from);
 
   // ---- read path (read.cpp)
-  // Does `work` as of one moment of the database.
+  // Does `work` as of one moment of the database. May be nested.
   std::expected<void, Error> read(const std::function<void()>& work);
   Loaded read_loaded(InstanceKey key);
   std::int64_t newest_entry(InstanceKey instance, OwnerId owner, std::int64_t head);
