@@ -9,5 +9,9 @@ void bind_config(pybind11::module_& module);
 void bind_json(pybind11::module_& module);
 void bind_client(pybind11::module_& module);
 void bind_host(pybind11::module_& module);
+void bind_steps(pybind11::module_& module);
+void bind_watched(pybind11::module_& module);
+void bind_run(pybind11::module_& module);
+void bind_driver(pybind11::module_& module);
 
 }  // namespace workflows::python

@@ -25,37 +25,6 @@ struct ReplyToPython {
   }
 };
 
-struct ActionToPython {
-  std::size_t kind;
-
-  py::tuple operator()(const StartInstance& a) const {
-    return py::make_tuple(kind, a.instance, to_text(a.workflow), to_text(a.id), to_bytes(a.params),
-                          to_number(a.created));
-  }
-  py::tuple operator()(const ResolveStep& a) const {
-    return py::make_tuple(kind, a.instance, a.ticket, to_python(a.outcome));
-  }
-  py::tuple operator()(const RunStepBody& a) const { return py::make_tuple(kind, a.instance, a.ticket, a.attempt); }
-  py::tuple operator()(const CancelStepBody& a) const { return py::make_tuple(kind, a.instance, a.ticket, a.attempt); }
-  py::tuple operator()(const ChooseRetryDelay& a) const {
-    return py::make_tuple(kind, a.instance, a.ticket, a.attempt, to_python(a.failure));
-  }
-  py::tuple operator()(const StartNode& a) const {
-    return py::make_tuple(kind, a.instance, a.node, a.failed_dependency);
-  }
-  py::tuple operator()(const EvictInstance& a) const { return py::make_tuple(kind, a.instance); }
-  py::tuple operator()(const InstanceEnded& a) const { return py::make_tuple(kind, a.instance, to_python(a.status)); }
-  py::tuple operator()(const CallReply& a) const {
-    return py::make_tuple(kind, a.call, a.result.index(), std::visit(ReplyToPython{}, a.result));
-  }
-  py::tuple operator()(const LogRecord& a) const {
-    return py::make_tuple(kind, static_cast<int>(a.level), to_text(a.message));
-  }
-  py::tuple operator()(const EngineStopped& a) const {
-    return py::make_tuple(kind, to_text(to_string(a.error.code)), to_text(a.error.message));
-  }
-};
-
 }  // namespace
 
 py::str to_text(std::string_view text) {
@@ -67,6 +36,13 @@ py::str to_text(std::string_view text) {
 py::bytes to_bytes(std::string_view bytes) { return py::bytes(bytes.data(), bytes.size()); }
 
 std::string from_bytes(const py::bytes& bytes) { return static_cast<std::string>(bytes); }
+
+std::string from_text(PyObject* text) {
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(text, &size);
+  if (utf8 == nullptr) throw py::error_already_set();
+  return {utf8, static_cast<std::size_t>(size)};
+}
 
 std::int64_t to_number(TimePoint time) { return time.time_since_epoch().count(); }
 
@@ -101,11 +77,38 @@ BodyOutcome to_body_outcome(const py::tuple& outcome) {
   return to_failure(outcome[1].cast<py::tuple>());
 }
 
-py::tuple to_python(const Asked& asked) {
-  return py::make_tuple(asked.ticket, static_cast<int>(asked.state), asked.attempt, to_python(asked.outcome));
+py::tuple to_python(const StartInstance& action) {
+  return py::make_tuple(action.instance, to_text(action.workflow), to_text(action.id), to_bytes(action.params),
+                        to_number(action.created));
 }
 
-py::tuple to_python(const Action& action) { return std::visit(ActionToPython{action.index()}, action); }
+py::tuple to_python(const CancelStepBody& action) {
+  return py::make_tuple(action.instance, action.ticket, action.attempt);
+}
+
+py::tuple to_python(const ChooseRetryDelay& action) {
+  return py::make_tuple(action.instance, action.ticket, action.attempt, to_python(action.failure));
+}
+
+py::tuple to_python(const StartNode& action) {
+  return py::make_tuple(action.instance, action.node, action.failed_dependency);
+}
+
+py::tuple to_python(const EvictInstance& action) { return py::make_tuple(action.instance); }
+
+py::tuple to_python(const InstanceEnded& action) { return py::make_tuple(action.instance, to_python(action.status)); }
+
+py::tuple to_python(const CallReply& action) {
+  return py::make_tuple(action.call, action.result.index(), std::visit(ReplyToPython{}, action.result));
+}
+
+py::tuple to_python(const LogRecord& action) {
+  return py::make_tuple(static_cast<int>(action.level), to_text(action.message));
+}
+
+py::tuple to_python(const EngineStopped& action) {
+  return py::make_tuple(to_text(to_string(action.error.code)), to_text(action.error.message));
+}
 
 py::tuple to_python(const InstanceRef& ref) { return py::make_tuple(ref.key, to_text(ref.workflow), to_text(ref.id)); }
 

@@ -22,6 +22,10 @@ namespace py = pybind11;
 py::str to_text(std::string_view text);
 py::bytes to_bytes(std::string_view bytes);
 std::string from_bytes(const py::bytes& bytes);
+// Throws if half a surrogate pair is in it.
+std::string from_text(PyObject* text);
+// The Python exception that belongs to it.
+py::object exception_of(const WorkflowsError& error);
 
 // Milliseconds since 1970.
 std::int64_t to_number(TimePoint time);
@@ -35,10 +39,16 @@ Failure to_failure(const py::tuple& failure);
 py::tuple to_python(const Outcome& outcome);
 // (0, json) | (1, failure)
 BodyOutcome to_body_outcome(const py::tuple& outcome);
-// (ticket, state, attempt, outcome or None)
-py::tuple to_python(const Asked& asked);
-// Action -> (number of its kind, its members in order)
-py::tuple to_python(const Action& action);
+// What the code of the package carries out itself: the members in order.
+py::tuple to_python(const StartInstance& action);
+py::tuple to_python(const CancelStepBody& action);
+py::tuple to_python(const ChooseRetryDelay& action);
+py::tuple to_python(const StartNode& action);
+py::tuple to_python(const EvictInstance& action);
+py::tuple to_python(const InstanceEnded& action);
+py::tuple to_python(const CallReply& action);
+py::tuple to_python(const LogRecord& action);
+py::tuple to_python(const EngineStopped& action);
 // (key, workflow, id)
 py::tuple to_python(const InstanceRef& ref);
 // (status, output, failure or None)

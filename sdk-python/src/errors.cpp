@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bindings.h"
 #include "convert.h"
+#include "native.h"
 
 namespace workflows::python {
 namespace {
@@ -30,16 +32,14 @@ const char* class_name(ErrorCode code) {
   return "WorkflowsError";
 }
 
-void set_python_error(const WorkflowsError& error) {
-  const py::object type = py::module_::import("workflows._errors").attr(class_name(error.code()));
-  PyErr_SetObject(type.ptr(), to_text(error.what()).ptr());
-}
-
 void translate(std::exception_ptr pending) {
   if (!pending) return;
   try {
     std::rethrow_exception(pending);
-  } catch (const WorkflowsError& error) { set_python_error(error); }
+  } catch (const WorkflowsError& error) {
+    const py::object exception = exception_of(error);
+    PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
+  }
 }
 
 py::list error_table() {
@@ -58,6 +58,18 @@ void raise_error(std::string_view code, const std::string& message) {
 }
 
 }  // namespace
+
+py::object exception_of(const WorkflowsError& error) {
+  return py::module_::import("workflows._errors").attr(class_name(error.code()))(to_text(error.what()));
+}
+
+void raise(std::exception_ptr error) noexcept {
+  try {
+    translate(std::move(error));
+  } catch (py::error_already_set& raised) { raised.restore(); } catch (const std::exception& other) {
+    PyErr_SetString(PyExc_RuntimeError, other.what());
+  }
+}
 
 void bind_errors(py::module_& module) {
   py::register_local_exception_translator(&translate);

@@ -37,23 +37,6 @@ std::unique_ptr<PyHost> open_host(std::string database, const std::string& durab
   return std::make_unique<PyHost>(std::make_unique<Host>(std::move(options)));
 }
 
-DoRequest do_request(std::string name, const StepConfig* config, std::vector<Ticket> depends) {
-  return {std::move(name), config == nullptr ? StepConfig{} : *config, std::move(depends)};
-}
-
-py::tuple sleep(PyHost& host, InstanceKey instance, std::string name, std::int64_t milliseconds, bool absolute) {
-  SleepRequest request{std::move(name), Duration(Millis(milliseconds))};
-  if (absolute) request.until = to_time(milliseconds);
-  return to_python(host->sleep(instance, std::move(request)));
-}
-
-py::tuple wait_for_event(PyHost& host, InstanceKey instance, std::string name, std::string type,
-                         std::optional<std::int64_t> timeout_ms) {
-  WaitRequest request{std::move(name), std::move(type), std::nullopt};
-  if (timeout_ms) request.timeout = Duration(Millis(*timeout_ms));
-  return to_python(host->wait_for_event(instance, std::move(request)));
-}
-
 // `delay`: milliseconds, or a failure.
 void delay_chosen(PyHost& host, InstanceKey instance, Ticket ticket, std::uint32_t attempt, const py::object& delay) {
   if (py::isinstance<py::tuple>(delay)) {
@@ -97,23 +80,6 @@ void bind_clock(py::module_& module) {
 }
 
 void bind_verbs(py::class_<PyHost>& host) {
-  host.def(
-      "do_",
-      [](PyHost& h, InstanceKey instance, std::string name, const StepConfig* config, std::vector<Ticket> depends) {
-        return to_python(h->do_(instance, do_request(std::move(name), config, std::move(depends))));
-      },
-      py::arg("instance"), py::arg("name"), py::arg("config").none(true), py::arg("depends"));
-  host.def(
-      "do_failed",
-      [](PyHost& h, InstanceKey instance, std::string name, const StepConfig* config, std::vector<Ticket> depends,
-         const py::tuple& failure) {
-        return to_python(
-            h->do_failed(instance, do_request(std::move(name), config, std::move(depends)), to_failure(failure)));
-      },
-      py::arg("instance"), py::arg("name"), py::arg("config").none(true), py::arg("depends"), py::arg("failure"));
-  host.def("sleep", &sleep, py::arg("instance"), py::arg("name"), py::arg("milliseconds"), py::arg("absolute"));
-  host.def("wait_for_event", &wait_for_event, py::arg("instance"), py::arg("name"), py::arg("type"),
-           py::arg("timeout_ms"));
   host.def(
       "abandon", [](PyHost& h, InstanceKey instance, Ticket ticket) { h->abandon(instance, ticket); },
       py::arg("instance"), py::arg("ticket"));
@@ -176,7 +142,6 @@ void bind_host(py::module_& module) {
            py::arg("hibernate_after_ms"), py::arg("lease_ms"), py::arg("step_limit"), py::arg("payload_limit"),
            py::arg("max_concurrent_instances"), py::arg("clock").none(true));
   host.def_property_readonly("fd", [](PyHost& h) { return h->fd(); });
-  host.def("poll", [](PyHost& h) { return to_list(h->poll()); });
   host.def("clock_moved", [](PyHost& h) { h->clock_moved(); });
   bind_verbs(host);
   bind_graph(host);

@@ -1,5 +1,5 @@
-// The native module workflows._core: the verbs of workflows/host.h and client.h for Python, in integers and bytes. It
-// holds no Python object and runs no Python code; native threads never take the GIL.
+// The native module workflows._core: the verbs of workflows/host.h and client.h for Python, and what a step passes
+// through on its way (steps.h, run.h, driver.h). Native threads never take the GIL and hold no Python object.
 
 #include "bindings.h"
 
@@ -10,4 +10,8 @@ PYBIND11_MODULE(_core, module) {
   workflows::python::bind_json(module);
   workflows::python::bind_client(module);
   workflows::python::bind_host(module);
+  workflows::python::bind_steps(module);
+  workflows::python::bind_watched(module);
+  workflows::python::bind_driver(module);
+  workflows::python::bind_run(module);
 }

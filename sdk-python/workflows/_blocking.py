@@ -46,7 +46,11 @@ class BlockingStep(Generic[P, R]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         """Runs the step, after what it depends on, and returns its result. Arguments fill the other parameters."""
-        return self._hand_over(lambda: StepCall[R](self.declaration.call(args, kwargs)))
+
+        def ask() -> StepCall[R]:
+            return self.declaration.call(args, kwargs)
+
+        return self._hand_over(ask)
 
     def __repr__(self) -> str:
         return repr(self.declaration)

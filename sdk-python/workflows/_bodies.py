@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from workflows import _failures
+from workflows import _failures, _watched
+from workflows._context import StepContext
 from workflows._declaration import Node
 from workflows._errors import StepError
 from workflows._pending import FAILURE, VALUE
 from workflows._time import MAX_DURATION_MS, duration_ms
-from workflows._watched import Watched
 
 if TYPE_CHECKING:
     from workflows._runner import Runner
@@ -28,7 +29,7 @@ DELAY_SECONDS = 5.0  # how long a retry delay may take to be computed (S11)
 
 
 class Body:
-    """One attempt that runs."""
+    """One attempt that runs, and what a task has to do with it after its first part."""
 
     def __init__(self, node: Node, attempt: int):
         self.node = node
@@ -36,9 +37,75 @@ class Body:
         self.cancelled = False  # read by threads
         self.task: asyncio.Task[Any] | None = None
         self.next_attempt: int | None = None
-        self.bound: inspect.BoundArguments | None = None
-        self.context: contextvars.Context = node.context.copy()
-        self.what = f"step {node.name!r} of {node.run!r}"
+
+    @property
+    def what(self) -> str:
+        """For messages."""
+        return f"step {self.node.name!r} of {self.node.run!r}"
+
+
+class Carrier(Coroutine[Any, Any, Any]):
+    """What a task runs that is the current one while bodies run their first part. A body that suspends is adopted: the
+    task goes on with it, to its end.
+    """
+
+    __slots__ = ("_adopted", "_context", "_coroutine", "_end", "_loop", "_woken")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self._loop = loop
+        self._woken: asyncio.Future[None] | None = None
+        self._coroutine: Any = None
+        self._context: Any = None
+        self._end: Any = None
+        self._adopted: tuple[Any, ...] = ()  # what the body yielded and its task does not know yet
+
+    def __await__(self) -> Any:
+        return self
+
+    def adopt(self, coroutine: Any, context: contextvars.Context, yielded: Any, end: Callable[..., Any]) -> None:
+        """Goes on with a body that has yielded; what `end(value, error)` makes of its end is the task's result."""
+        self._coroutine, self._context, self._end, self._adopted = coroutine, context, end, (yielded,)
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    def send(self, value: Any, /) -> Any:
+        """Part of the coroutine protocol."""
+        if self._coroutine is None:
+            self._woken = woken = self._loop.create_future()
+            woken._asyncio_future_blocking = True  # as a future's own iterator does
+            return woken
+        if self._adopted:
+            (yielded,), self._adopted = self._adopted, ()
+            return yielded
+        return self._step(self._coroutine.send, value)
+
+    def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any:
+        """Part of the coroutine protocol."""
+        del tb
+        error = typ if val is None else val
+        if self._coroutine is None:
+            raise error
+        self._adopted = ()
+        return self._step(self._coroutine.throw, error)
+
+    def _step(self, step: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return self._context.run(step, value)
+        except StopIteration as stop:
+            outcome = self._end(stop.value, None)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            outcome = self._end(None, error)  # something that the body awaited was cancelled, not the body
+        raise StopIteration(outcome)
+
+    def close(self) -> None:
+        """Part of the coroutine protocol."""
+        if self._coroutine is not None:
+            self._coroutine.close()
 
 
 class Bodies:
@@ -53,19 +120,78 @@ class Bodies:
 
     def start(self, node: Node, attempt: int) -> None:
         """Begins an attempt, or notes it if an earlier one that ignored its cancellation still runs (S43)."""
-        assert node.ticket is not None
-        id = (node.run.key, node.ticket)
-        earlier = self._running.get(id)
-        if earlier is not None:
-            earlier.next_attempt = attempt
+        if node.running:
+            self._running[_id(node)].next_attempt = attempt
             return
-        body = self._running[id] = Body(node, attempt)
-        node.run.bodies += 1
-        if node.step.is_async:
-            self._spawn(body, self._run_async(body))
+        body = self._began(Body(node, attempt))
+        step = node.declaration
+        context = node.step_context(attempt, body) if step.wants_context else None
+        if not step.is_async:
+            self._executor().submit(node.context.copy().run, self._run_in_thread, body, context)
+            return
+        try:
+            bound = node.bind(context)
+        except BaseException as error:
+            self._ended(body, self._failed(error))
         else:
-            context = node.step_context(attempt, body) if node.step.parameters.wants_context else None
-            self._executor().submit(body.context.run, self._run_in_thread, body, context)
+            self._runner.run_body(node, attempt, body, bound.args, bound.kwargs)
+
+    def _began(self, body: Body) -> Body:
+        self._running[_id(body.node)] = body
+        body.node.running = True
+        body.node.run.bodies += 1
+        return body
+
+    # ---- the end of the first part of an async body
+
+    def returned(self, node: Node, attempt: int, body: Body | None, value: Any) -> None:
+        """It was all of it."""
+        self._report(node, attempt, body, self._outcome(node, value, None))
+
+    def raised(self, node: Node, attempt: int, body: Body | None, error: BaseException) -> None:
+        """It was all of it."""
+        self._report(node, attempt, body, self._failed(error))
+
+    def _report(self, node: Node, attempt: int, body: Body | None, outcome: tuple[Any, ...]) -> None:
+        if body is not None:
+            self._ended(body, outcome)
+        elif not self._runner.closed:
+            self._runner.host.body_finished(node.run.key, cast("int", node.ticket), attempt, outcome)
+            node.run.touch()
+
+    def adopt(
+        self,
+        node: Node,
+        attempt: int,
+        body: Body | None,
+        task: asyncio.Task[Any],
+        coroutine: Any,
+        context: contextvars.Context,
+        yielded: Any,
+    ) -> None:
+        """It has suspended: the task goes on with it."""
+        body = body or self._began(Body(node, attempt))
+        carrier: Any = task.get_coro()
+        watched = self._runner.watched(coroutine, body.what)
+        carrier.adopt(watched, context, yielded, functools.partial(self._outcome, node))
+        task._log_destroy_pending = True  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+        asyncio._register_task(task)
+        self._follow(body, self._runner.hold(task))
+
+    def make_idle_task(self) -> asyncio.Task[Any]:
+        """A task for bodies that run their first part. Nobody sees it until it adopts one."""
+        task = self._runner.loop.create_task(Carrier(self._runner.loop), context=self._runner.turn_context.copy())
+        task._log_destroy_pending = False  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+        asyncio._unregister_task(task)
+        return task
+
+    async def awaiting(self, awaitable: Awaitable[Any]) -> Any:
+        """For functions that return something else than a coroutine."""
+        return await awaitable
+
+    def report_slow(self, node: Node, coroutine: Any, seconds: float) -> None:
+        """The first part took long."""
+        _watched.report(coroutine, Body(node, 0).what, seconds)
 
     def cancel(self, key: int, ticket: int, attempt: int) -> None:
         """The attempt timed out or its run is over."""
@@ -100,62 +226,48 @@ class Bodies:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="workflows-step")
         return self._pool
 
-    def _spawn(self, body: Body, work: Any) -> None:
-        body.task = self._runner.spawn(work, body.context)
-        body.task.add_done_callback(lambda task: self._ended(body, None if task.cancelled() else task.result()))
+    def _follow(self, body: Body, task: asyncio.Task[Any]) -> None:
+        body.task = task
+        task.add_done_callback(lambda task: self._ended(body, None if task.cancelled() else task.result()))
 
-    async def _run_async(self, body: Body) -> tuple[Any, ...]:
-        node = body.node
-        context = node.step_context(body.attempt, body) if node.step.parameters.wants_context else None
-
-        async def call() -> Any:
-            bound = node.bind(context)
-            result = node.step.function(*bound.args, **bound.kwargs)
-            return await (Watched(result, body.what) if asyncio.iscoroutine(result) else result)
-
-        return await self._outcome(body, call())
-
-    async def _outcome(self, body: Body, work: Awaitable[Any]) -> tuple[Any, ...]:
-        try:
-            return self._encoded(body, await work)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return self._failed(error)  # something that the body awaited was cancelled, not the body
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            return self._failed(error)
-
-    def _run_in_thread(self, body: Body, context: Any) -> None:
-        outcome: tuple[Any, ...]
+    def _run_in_thread(self, body: Body, context: StepContext | None) -> None:
         try:
             bound = body.node.bind(context)
-            result = body.node.step.function(*bound.args, **bound.kwargs)
-            if inspect.isawaitable(result):  # a plain function that hands on a coroutine
-                self._runner.call_soon_from_thread(self._spawn, body, self._outcome(body, result))
-                return
-            outcome = self._encoded(body, result)
+            result = body.node.function(*bound.args, **bound.kwargs)
         except BaseException as error:
             outcome = self._failed(error)
+        else:
+            if inspect.isawaitable(result):  # a plain function that hands on a coroutine
+                self._runner.call_soon_from_thread(self._go_on, body, result, contextvars.copy_context())
+                return
+            outcome = self._outcome(body.node, result, None)
         self._runner.call_soon_from_thread(self._ended, body, outcome)
 
-    def _encoded(self, body: Body, result: Any) -> tuple[Any, ...]:
-        return (VALUE, self._runner.codec.encode(result, f"result of step {body.node.name!r}"))
+    def _go_on(self, body: Body, awaitable: Awaitable[Any], context: contextvars.Context) -> None:
+        task = self.make_idle_task()
+        coroutine = self.awaiting(awaitable)
+        self.adopt(body.node, body.attempt, body, task, coroutine, context, None)
+
+    def _outcome(self, node: Node, value: Any, error: BaseException | None) -> tuple[Any, ...]:
+        if error is None:
+            try:
+                return (VALUE, self._runner.codec.encode(value, f"result of step {node.name!r}"))
+            except BaseException as problem:
+                error = problem
+        return self._failed(error)
 
     def _failed(self, error: BaseException) -> tuple[Any, ...]:
         return (FAILURE, _failures.from_exception(error, self._runner.codec))
 
     def _ended(self, body: Body, outcome: tuple[Any, ...] | None) -> None:
         node = body.node
-        assert node.ticket is not None
-        del self._running[node.run.key, node.ticket]
+        del self._running[_id(node)]
+        node.running = False
         node.run.bodies -= 1
         if self._runner.closed:
             return
         if outcome is not None:
-            self._runner.host.body_finished(node.run.key, node.ticket, body.attempt, outcome)
+            self._runner.host.body_finished(node.run.key, cast("int", node.ticket), body.attempt, outcome)
         node.run.touch()
         if body.next_attempt is not None and not node.run.stopped:
             self.start(node, body.next_attempt)
@@ -182,7 +294,7 @@ class Bodies:
             run.touch()
 
     async def _delay(self, node: Node, attempt: int, error: Exception) -> int:
-        function = node.step.config.delay
+        function = node.declaration.delay
         if function is None:
             raise LookupError("it was recorded as a function, but the code does not give one now")
         context = node.step_context(attempt, None)
@@ -228,3 +340,8 @@ class Bodies:
         """Takes no more work. Threads that still run are left to end by themselves."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _id(node: Node) -> tuple[int, int]:
+    assert node.ticket is not None
+    return (node.run.key, node.ticket)

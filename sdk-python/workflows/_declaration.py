@@ -7,44 +7,55 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from workflows import _names
+from workflows import _core, _names
 from workflows._config import Compiled, public_config
 from workflows._context import StepContext, StepName
 from workflows._errors import DependencyError
-from workflows._parameters import Given, Parameters
-from workflows._pending import Pending
+from workflows._parameters import Given, parameters_of
+from workflows._pending import Pending, StepCall
 
 if TYPE_CHECKING:
     from workflows._bodies import Body
     from workflows._run import Run
 
 
-class Node(Pending):
-    """One run of a declared step within the graph of its instance."""
+class Node(_core.Node, Pending):
+    """One run of a declared step."""
 
     verb = "do"
 
-    __slots__ = ("context", "depends", "given", "id", "needed", "step")
+    __slots__ = ()
 
-    def __init__(self, run: Run, step: Declaration, id: int, depends: Sequence[Node] = ()):
-        super().__init__(run, step.name)
-        self.step = step
-        self.id = id
-        self.depends = depends
-        self.given = Given()
-        self.needed = False  # another step waits for the outcome
-        self.context: Any = None  # contextvars of the caller
+    step: Declaration | None
+    given: Given | None
+    depends: Sequence[Node]
 
     def decode(self, outcome: tuple[Any, ...]) -> Any:
         """The result, as the annotated type if its class has moved."""
-        return self.run.runner.codec.decode(outcome[1], self.step.result_hint)
+        return self.run.runner.codec.decode(outcome[1], self._result_hint)
+
+    def _result_hint(self) -> object:
+        """The type that results should have: `result_type`, or the return annotation."""
+        if self.result_type is not None:
+            return self.result_type
+        try:
+            return typing.get_type_hints(self.function).get("return")
+        except Exception:  # names that are local to `run`
+            return getattr(self.function, "__annotations__", {}).get("return")
+
+    @property
+    def declaration(self) -> Declaration:
+        """What it runs, as long as it has not ended."""
+        assert self.step is not None
+        return self.step
 
     def bind(self, context: StepContext | None) -> inspect.BoundArguments:
         """The arguments for the function: results of dependencies, arguments of the call."""
+        step = self.declaration
         results = [node.value() for node in self.depends]
-        names = list(self.step.depends)
+        names = list(step.depends)
         values = dict(zip(names, results, strict=False))
-        return self.step.parameters.bind(context, values, self.given, results[len(names) :])
+        return step.parameters.bind(context, values, self.given or Given(), results[len(names) :])
 
     def step_context(self, attempt: int, body: Body | None) -> StepContext:
         """The context for an attempt."""
@@ -58,11 +69,16 @@ class Node(Pending):
         )
 
 
-class Declaration:
+class Declaration(_core.Declaration):
     """One `@step.do`: a function, its name and config, and what it depends on.
 
     Dependencies are bound to declarations, not to names: redeclaring a name changes nothing for who is bound already.
     """
+
+    run: Run
+    node: Node | None
+
+    __slots__ = ("_by_name", "delay", "depends", "extra", "function_name", "parameters", "width")
 
     def __init__(
         self,
@@ -75,20 +91,18 @@ class Declaration:
         config: Compiled,
         result_type: Any,
     ):
-        self.run = run
-        self.function = function
-        self.function_name: str = getattr(function, "__name__", "")
-        self.name = _names.step_name(name if name is not None else self.function_name)
-        self.width = width  # how many steps of its graph run at a time; 0: no bound
-        self.config = config
-        self.parameters = Parameters(function)
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
+        function_name: str = getattr(function, "__name__", "")
+        super().__init__(
+            run, function, _names.step_name(name if name is not None else function_name), config.native, result_type
         )
+        self.function_name = function_name
+        self.width = width  # how many steps of its graph run at a time; 0: no bound
+        self.delay = config.delay
+        self.parameters = parameters = parameters_of(function)
+        self.is_async = parameters.is_async
+        self.wants_context = parameters.wants_context
         self.depends: dict[str, Declaration] = {}
         self.extra: list[Declaration] = []  # for *args, or only to come after
-        self.node: Node | None = None
-        self._result_type = result_type
         self._by_name = depends is None
         if depends is None:
             self._bind_by_name(())
@@ -96,23 +110,15 @@ class Declaration:
             self._bind_map(cast("Mapping[object, object]", depends))
         else:
             self._bind_list(depends)
+        self.bare = not (parameters.takes_any or self.depends or self.extra)
         run.declared(self)
 
     def __repr__(self) -> str:
         return f"<step {self.name!r}>"
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pending:
-        """A direct call by user code."""
-        return self.run.call(self, args, kwargs)
-
-    def result_hint(self) -> object:
-        """The type that results should have: `result_type`, or the return annotation."""
-        if self._result_type is not None:
-            return self._result_type
-        try:
-            return typing.get_type_hints(self.function).get("return")
-        except Exception:  # names that are local to `run`
-            return getattr(self.function, "__annotations__", {}).get("return")
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepCall[Any]:
+        """A direct call by user code that takes arguments or is part of a graph."""
+        return StepCall(self.run.call(self, args, kwargs))
 
     def all_depends(self) -> list[Declaration]:
         """What it depends on, in the order of its parameters."""
@@ -142,6 +148,8 @@ class Declaration:
         )
 
     def _bind_by_name(self, given: Iterable[str]) -> None:
+        if not self.parameters.named:
+            return
         for parameter in self.parameters.named:
             if parameter.name in self.depends or parameter.name in given:
                 continue

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _CONTEXT = "ctx"
-_NO_PARAMETERS = inspect.Signature()
 _ANY_PARAMETERS = inspect.Signature(
     [
         inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
@@ -29,14 +28,22 @@ class Given(NamedTuple):
 class Parameters:
     """The parameters of one function."""
 
-    __slots__ = ("_signature", "_variadic", "named", "wants_context")
+    __slots__ = ("_signature", "_variadic", "is_async", "named", "wants_context")
 
     def __init__(self, function: Callable[..., Any]):
         self._signature = _signature(function)
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
+        )
         parameters = self._signature.parameters
         self.wants_context = _CONTEXT in parameters
         self.named = [p for p in parameters.values() if p.kind not in _VARIADIC and p.name != _CONTEXT]
         self._variadic = {p.kind: p.name for p in parameters.values() if p.kind in _VARIADIC}
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether there are parameters but the context."""
+        return bool(self.named or self._variadic)
 
     @property
     def takes_extra(self) -> bool:
@@ -97,12 +104,26 @@ def _but(taken: Mapping[str, object]) -> str:
     return f" ({', '.join(taken)} {'are' if len(taken) > 1 else 'is'} filled by dependencies)" if taken else ""
 
 
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
+_known: dict[int, tuple[object, Parameters]] = {}  # by the id of a code object, which is held so that the id stays its
+_MOST_KNOWN = 10_000
+
+
+def parameters_of(function: Callable[..., Any]) -> Parameters:
+    """The parameters of a function. They are looked up by its code if that alone tells them: a step that is declared in
+    a loop is a new function each time.
+    """
     code = getattr(function, "__code__", None)
-    if code is not None and not hasattr(function, "__wrapped__"):
-        variadic = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
-        if not (code.co_argcount or code.co_kwonlyargcount or variadic):
-            return _NO_PARAMETERS  # many steps; a signature takes longer to make than the step to be recorded
+    if code is None or function.__dict__ or function.__defaults__ or function.__kwdefaults__:
+        return Parameters(function)
+    known = _known.get(id(code))
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[id(code)] = (code, Parameters(function))
+    return known[1]
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(function)
     except ValueError:  # some functions made in C do not say

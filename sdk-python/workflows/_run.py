@@ -5,52 +5,39 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import warnings
-from collections import deque
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from workflows import _failures
+from workflows import _core, _failures
 from workflows._declaration import Declaration, Node
 from workflows._define import Definition
-from workflows._errors import DependencyError, WorkflowsError
+from workflows._errors import DependencyError
 from workflows._parameters import Given
-from workflows._pending import FAILURE, Pending, Sleep, Wait
+from workflows._pending import FAILURE, Pending
 
 if TYPE_CHECKING:
     from workflows._runner import Runner
-
-PENDING, RUN, RESOLVED = 0, 1, 2  # what became of a question (Asked in host.h)
 
 REACTION_TURNS = 8
 """How many turns of the loop a branch may take from an outcome to its next question. `gather` and `TaskGroup` pass an
 outcome on over two or three, nested ones over more."""
 
 
-class Run:
-    """Lives on the loop's thread. Every verb of user code comes through here.
+class Run(_core.Run):
+    """Lives on the loop's thread. Every verb of user code comes through here, or through the native half of it."""
 
-    Replay must find the questions of parallel branches in the order in which they were asked. The engine delivers
-    outcomes in the recorded order; here each branch gets the time to react before the next outcome is handed over, in
-    the first life as in every other, so that the order of the outcomes alone decides who asks first.
-    """
+    runner: Runner
 
     def __init__(self, runner: Runner, key: int, definition: Definition, id: str):
+        super().__init__(runner, key)
         self.runner = runner
-        self.key = key
         self.definition = definition
         self.id = id
         self.task: asyncio.Task[Any] | None = None
-        self.stopped = False  # its code is to end, whatever it does is not recorded
-        self.evicting = False  # ... and the engine waits to hear that it has
+        self.evicting = False  # its code was told to end, and the engine waits to hear that it has
         self.bodies = 0  # that run now
         self.quiet_turns = 0
-        self.unawaited: dict[Pending, None] = {}
-        self._expected = 0  # outcomes that the code may await
-        self._pausing = False  # the code reacts to an outcome
         self._abandoned: list[Pending] = []  # not yet reported
-        self._deliveries: deque[tuple[Pending, tuple[Any, ...]]] = deque()  # outcomes to be handed over after that
-        self._asked: dict[int, Pending] = {}  # by ticket; settled ones are dropped
-        self._nodes: dict[int, Node] = {}
+        self._nodes: dict[int, Node] = {}  # of the graph
         self._by_function: dict[str, Declaration] = {}
         self._by_name: dict[str, Declaration] = {}
 
@@ -59,32 +46,35 @@ class Run:
 
     # ---- asked by user code
 
-    def sleep(self, name: str, milliseconds: int, *, absolute: bool) -> Pending:
-        """Asks for a sleep: for some time, or until a time."""
-        self._check()
-        pending = Sleep(self, name)
-        self._note(pending, self.runner.host.sleep(self.key, name, milliseconds, absolute))
-        return pending
-
-    def wait_for_event(self, pending: Wait, type: str, timeout_ms: int | None) -> Pending:
-        """Asks for an event."""
-        self._check()
-        self._note(pending, self.runner.host.wait_for_event(self.key, pending.name, type, timeout_ms))
-        return pending
-
     def call(self, step: Declaration, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
         """A direct call of a declared step."""
-        self._check()
+        self.check()
         given = step.accept(args, kwargs)
+        context = contextvars.copy_context()
+        if (step.node is None or step.node.id < 0) and not step.depends and not step.extra:
+            return self._call_alone(step, given if args or kwargs else None, context)
         base = self._connect(step)
         id = self.runner.host.call_node(self.key, base.id, step.width, bool(args or kwargs))
         self.touch()
         node = self._nodes.get(id)
         if node is None:  # a run of its own (S36)
-            node = self._nodes[id] = Node(self, step, id, base.depends)
+            node = self._nodes[id] = Node(step)
+            node.id = id
+            node.depends = base.depends
         node.given = given
-        self._mark_needed(node, contextvars.copy_context())
-        self._expect(node)
+        self._mark_needed(node, context)
+        self.expect(node)
+        return node
+
+    def _call_alone(self, step: Declaration, given: Given | None, context: contextvars.Context) -> Node:
+        """It needs no graph. It joins one when something is called that depends on it."""
+        node = Node(step)
+        if step.node is None and given is None:
+            step.node = node
+        node.given = given
+        node.context = context
+        self.expect(node)
+        self.do_(node, ())
         return node
 
     def abandon(self, pending: Pending) -> None:
@@ -96,79 +86,31 @@ class Run:
         if self.stopped or self.runner.closed or (isinstance(pending, Node) and pending.needed):
             return
         pending.abandoned = True
-        self._forget(pending)
-        if isinstance(pending, Node) and pending.step.node is pending:
+        self.forget(pending)
+        if isinstance(pending, Node) and pending.step is not None and pending.step.node is pending:
             pending.step.node = None  # whoever depends on it later gets a run that is awaited
         if not self._abandoned:
             self.runner.after_turns(REACTION_TURNS, self._report_abandoned)
         self._abandoned.append(pending)
+        self.has_abandoned = True
 
     def _report_abandoned(self) -> None:
+        self.has_abandoned = False
         for pending in self._abandoned:
             if pending.ticket is not None:
                 self.runner.host.abandon(self.key, pending.ticket)
                 self.touch()
         self._abandoned.clear()
 
-    def _check(self) -> None:
-        self.runner.check()
+    def check_open(self) -> None:
+        """Before a question: raises if the run is over."""
         if self.stopped:
             raise asyncio.CancelledError(f"{self} is not running any more")
         self._report_abandoned()
 
-    def _note(self, pending: Pending, asked: tuple[int, int, int, tuple[Any, ...] | None]) -> None:
-        pending.ticket, state, _, outcome = asked
-        self._expect(pending)
-        if state == RESOLVED and outcome is not None:
-            self._hand_over(pending, outcome)
-        else:
-            self._asked[pending.ticket] = pending
-        self.touch()
-
-    def _expect(self, pending: Pending) -> None:
-        self.unawaited[pending] = None
-        if not pending.settled and not pending.expected:
-            pending.expected = True
-            self._expected += 1
-
-    def _forget(self, pending: Pending) -> None:
-        if pending.expected:
-            pending.expected = False
-            self._expected -= 1
-
-    # ---- outcomes, one after the other
-
-    @property
-    def reacting(self) -> bool:
-        """Whether the code has not yet got, or has not yet had the time to react to, all outcomes that are there."""
-        return self._pausing or bool(self._deliveries)
-
-    def _hand_over(self, pending: Pending, outcome: tuple[Any, ...]) -> None:
-        if self.reacting:
-            self._deliveries.append((pending, outcome))
-        else:
-            self._deliver(pending, outcome)
-
-    def _deliver(self, pending: Pending, outcome: tuple[Any, ...]) -> None:
-        expected = pending.expected
-        self._forget(pending)
-        pending.settle(outcome)
-        if isinstance(pending, Node):
-            self.runner.host.node_finished(self.key, pending.id, outcome[0] != FAILURE)
-        if expected and self._expected > 0:
-            self._pausing = True
-            self.runner.after_turns(REACTION_TURNS, self._go_on)
-        self.touch()
-
-    def _go_on(self) -> None:
-        self._pausing = False
-        while self._deliveries and not self._pausing and not self.stopped:
-            self._deliver(*self._deliveries.popleft())
-
-    def touch(self) -> None:
-        """Something happened in this run; the engine is to be polled after this turn of the loop."""
-        self.runner.touch()
-        self.runner.watch_stall(self)
+    def pause(self) -> None:
+        """Lets the code react to an outcome before it gets the next one."""
+        self.runner.after_turns(REACTION_TURNS, self.go_on)
 
     # ---- the graph
 
@@ -187,15 +129,19 @@ class Run:
 
     def _connect(self, step: Declaration) -> Node:
         """Makes the step and all that it depends on known to the engine's graph."""
-        if step.node is not None:
+        if step.node is not None and step.node.id >= 0:
             return step.node
+        host = self.runner.host
         order = self._unconnected(step)
-        nodes = [Node(self, one, self.runner.host.declare(self.key, one.name)) for one in order]
+        nodes = [one.node or Node(one) for one in order]
         for one, node in zip(order, nodes, strict=True):
+            node.id = host.declare(self.key, one.name)
             one.node = self._nodes[node.id] = node
         for one, node in zip(order, nodes, strict=True):
             node.depends = [dependency.node for dependency in one.all_depends() if dependency.node is not None]
-            self.runner.host.connect(self.key, node.id, [dependency.id for dependency in node.depends])
+            host.connect(self.key, node.id, [dependency.id for dependency in node.depends])
+            if node.context is not None:  # it was called before it was part of the graph: that was its first call
+                host.call_node(self.key, node.id, 0, False)
         return nodes[0]
 
     def _unconnected(self, step: Declaration) -> list[Declaration]:
@@ -204,7 +150,7 @@ class Run:
         while todo:
             current = todo.pop()
             for dependency in current.all_depends():
-                if dependency.node is not None or dependency in trails:
+                if dependency in trails or (dependency.node is not None and dependency.node.id >= 0):
                     continue
                 trails[dependency] = (*trails[current], dependency)
                 dependency.bind_late(())
@@ -229,27 +175,22 @@ class Run:
         if self.stopped:
             return
         node = self._nodes[id]
-        tickets = [dependency.ticket for dependency in node.depends if dependency.ticket is not None]
-        native = node.step.config.native
-        try:
-            if failed is None:
-                asked = self.runner.host.do_(self.key, node.name, native, tickets)
-            else:
-                failure = self._dependency_failure(node, self._nodes[failed])
-                asked = self.runner.host.do_failed(self.key, node.name, native, tickets, failure)
-        except WorkflowsError as error:
-            self._refuse(node, error)
+        node.started = True
+        if node.settled:  # it was begun before it was part of the graph
+            self.runner.host.node_finished(self.key, id, node.outcome is not None and node.outcome[0] != FAILURE)
+        begun = node.settled or node.ticket is not None
+        if begun:
             return
-        node.ticket, state, attempt, outcome = asked
-        if node.abandoned:
+        self._ask(node, failed)
+        if node.abandoned and node.ticket is not None:
             self.runner.host.abandon(self.key, node.ticket)
-        if state == RESOLVED and outcome is not None:
-            self._hand_over(node, outcome)
-            return
-        self._asked[node.ticket] = node
-        if state == RUN:
-            self.runner.bodies.start(node, attempt)
-        self.touch()
+
+    def _ask(self, node: Node, failed: int | None) -> None:
+        tickets = [dependency.ticket for dependency in node.depends if dependency.ticket is not None]
+        if failed is None:
+            self.do_(node, tickets)
+        else:
+            self.do_failed(node, tickets, self._dependency_failure(node, self._nodes[failed]))
 
     def _dependency_failure(self, node: Node, dependency: Node) -> _failures.Failure:
         error = dependency.failure()
@@ -260,39 +201,20 @@ class Run:
         failed.__cause__ = original or error
         return _failures.from_exception(failed, self.runner.codec)
 
-    def _refuse(self, node: Node, error: WorkflowsError) -> None:
-        self._forget(node)
-        node.refuse(error)
-        self.runner.host.node_finished(self.key, node.id, False)
-        self.touch()
-
-    def resolve(self, ticket: int, outcome: tuple[Any, ...]) -> None:
-        """The outcome of a step is durable."""
-        pending = self._asked.pop(ticket, None)
-        if pending is not None and not self.stopped:
-            self._hand_over(pending, outcome)
-
-    def node_of(self, ticket: int) -> Node | None:
-        """The open `do` step of this ticket."""
-        found = self._asked.get(ticket)
-        return found if isinstance(found, Node) else None
-
     # ---- the end
 
     def stop(self) -> None:
         """Ends the code: it is to be forgotten, not to fail."""
         if self.stopped:
             return
-        self.stopped = True
+        super().stop()
         self._abandoned.clear()
         if self.task is not None and self.definition.is_async:
             self.task.cancel()
-        for pending in self._open():
-            pending.cancel_waiters()
-
-    def _open(self) -> Iterable[Pending]:
-        waiting = [pending for pending, _ in self._deliveries]
-        return dict.fromkeys([*self._asked.values(), *self._nodes.values(), *waiting])
+        for node in self._nodes.values():
+            node.cancel_waiters()
+        self._by_function.clear()
+        self._by_name.clear()
 
     def warn_unawaited(self) -> None:
         """At the end of the run."""

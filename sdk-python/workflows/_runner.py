@@ -13,18 +13,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from workflows import _core, _failures
+from workflows import _core, _failures, _watched
 from workflows._blocking import SyncStep
 from workflows._bodies import Bodies
+from workflows._declaration import Node
 from workflows._define import Definition
 from workflows._errors import EngineClosedError, ForkedError, WorkflowsError, WrongLoopError, by_code
 from workflows._events import Event
-from workflows._pending import FAILURE, VALUE
+from workflows._pending import FAILURE, VALUE, StepCall
 from workflows._run import Run
 from workflows._step import Step
 from workflows._time import to_datetime
 from workflows._values import Codec
-from workflows._watched import Watched
 
 logger = logging.getLogger("workflows")
 
@@ -40,53 +40,52 @@ _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _REPLY_ERROR = 3  # index of Error in CallReply::result
 
 
-class Runner:
+class Runner(_core.Driver):
     """One open engine on one running loop. Everything happens on the loop's thread."""
 
     def __init__(
         self, host: _core.Host, definitions: Mapping[str, Definition], env: Any, codec: Codec, threads: int | None
     ):
+        loop = asyncio.get_running_loop()
+        super().__init__(host, loop, Node, StepCall)
         self.host = host
         self.codec = codec
-        self.loop = asyncio.get_running_loop()
+        self.plain_values = codec.is_plain
+        self.slow_turn_seconds = _watched.SLOW_TURN_SECONDS
+        self.loop = loop
         self.thread = threading.get_ident()
         self.bodies = Bodies(self, threads)
-        self.closed = False
-        self._closing = False
         self._pid = os.getpid()
         self._definitions = definitions
         self._env = env
         self._failure: WorkflowsError | None = None  # why the engine stopped
-        self._runs: dict[int, Run] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # the loop itself holds tasks weakly
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._replaying: set[Run] = set()  # runs that still find recorded outcomes
         self._stalling: set[Run] = set()  # those of them that may stand still
         self._look: asyncio.TimerHandle | None = None
-        self._turn_due = False
         self._tick_due = False
         self._tick_count = 0
         self._due: deque[tuple[int, Callable[[], None]]] = deque()
-        self._context = contextvars.copy_context()
-        self._carry_out: tuple[Callable[..., None], ...] = (  # in the order of host.h's Action
-            self._start_instance,
-            self._resolve_step,
-            self._run_body,
-            self.bodies.cancel,
-            self._choose_delay,
-            self._start_node,
-            self._evict,
-            self._instance_ended,
-            self._reply,
-            self._log,
-            self._stopped,
-        )
+        self.turn_context = contextvars.copy_context()
+        self.turn_callback = self.turn
+        self._actions: dict[int, Callable[..., None]] = {  # by the place in host.h's Action; the rest is done natively
+            0: self._start_instance,
+            3: self.bodies.cancel,
+            4: self._choose_delay,
+            5: self._start_node,
+            6: self._evict,
+            7: self._instance_ended,
+            8: self._reply,
+            9: self._log,
+            10: self._stopped,
+        }
         self.loop.add_reader(host.fd, self._wake)
         self.touch()
 
     # ---- for everyone
 
-    def check(self) -> None:
+    def check_usable(self) -> None:
         """Raises if the engine cannot be used here and now."""
         if os.getpid() != self._pid:
             raise ForkedError(
@@ -116,18 +115,19 @@ class Runner:
         """Whether this process opened it."""
         return os.getpid() == self._pid
 
-    def touch(self) -> None:
-        """A verb was used: poll once the turn is over."""
-        if not self._turn_due:
-            self._turn_due = True
-            self.loop.call_soon(self._turn, context=self._context)
-
     def spawn(self, work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
         """A task that is held until it is done."""
-        task = self.loop.create_task(work, context=context or self._context.copy())
+        return self.hold(self.loop.create_task(work, context=context or self.turn_context.copy()))
+
+    def hold(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Holds a task until it is done."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def watched(self, coroutine: Coroutine[Any, Any, Any], what: str) -> _core.Watched:
+        """A coroutine that is reported, under the name `what`, when it keeps the loop for long."""
+        return _core.Watched(coroutine, what, self.slow_turn_seconds)
 
     def call_soon_from_thread(self, callback: Callable[..., object], *args: Any) -> bool:
         """From another thread; False if the loop is gone."""
@@ -151,66 +151,44 @@ class Runner:
     def _wake(self) -> None:
         for run in self._replaying - self._stalling:  # what came may be for one that stands still
             self.watch_stall(run)
-        if self._look is None and self._runs:
-            self._look = self.loop.call_later(LOOK_SECONDS, self._look_for_replaying, context=self._context)
-        self._turn()
+        if self._look is None and self.runs:
+            self._look = self.loop.call_later(LOOK_SECONDS, self._look_for_replaying, context=self.turn_context)
+        self.turn()
 
     def _look_for_replaying(self) -> None:
         self._look = None
         if self.closed or self._failure is not None:
             return
-        for run in self._runs.values():
+        for run in self.runs.values():
             if run not in self._replaying and not run.stopped and self.host.replaying(run.key):
-                self._replaying.add(run)
-                self.watch_stall(run)
+                self._watch_replay(run)
 
-    def _turn(self) -> None:
-        self._turn_due = False
-        if self.closed:
-            return
+    def _carry_out(self, kind: int, action: tuple[Any, ...]) -> None:
         try:
-            actions = self.host.poll()
-        except WorkflowsError as error:
-            self._stopped(error.code, str(error))
-            return
-        for action in actions:
-            try:
-                self._carry_out[action[0]](*action[1:])
-            except Exception:
-                logger.exception("The engine could not carry out %r", action)
-        if actions:
-            self.touch()
+            self._actions[kind](*action)
+        except Exception:
+            logger.exception("The engine could not carry out %s%r", self._actions[kind].__name__, action)
 
     def _start_instance(self, key: int, workflow: str, id: str, params: bytes, created: int) -> None:
-        if self._closing:
+        if self.closing:
             return
-        run = self._runs[key] = Run(self, key, self._definitions[workflow], id)
+        run = self.runs[key] = Run(self, key, self._definitions[workflow], id)
         run.task = self.spawn(self._execute(run, params, created))
         run.task.add_done_callback(lambda task: self._code_ended(run, None if task.cancelled() else task.result()))
         if self.host.replaying(key):
-            self._replaying.add(run)
-            self.watch_stall(run)
-
-    def _resolve_step(self, key: int, ticket: int, outcome: tuple[Any, ...]) -> None:
-        if key in self._runs:
-            self._runs[key].resolve(ticket, outcome)
-
-    def _run_body(self, key: int, ticket: int, attempt: int) -> None:
-        node = self._runs[key].node_of(ticket) if key in self._runs else None
-        if node is not None and not self._closing:
-            self.bodies.start(node, attempt)
+            self._watch_replay(run)
 
     def _choose_delay(self, key: int, ticket: int, attempt: int, failure: tuple[Any, ...]) -> None:
-        node = self._runs[key].node_of(ticket) if key in self._runs else None
+        node = self.runs[key].open_step(ticket) if key in self.runs else None
         if node is not None:
             self.bodies.choose_delay(node, attempt, failure)
 
     def _start_node(self, key: int, node: int, failed: int | None) -> None:
-        if key in self._runs:
-            self._runs[key].start_node(node, failed)
+        if key in self.runs:
+            self.runs[key].start_node(node, failed)
 
     def _evict(self, key: int) -> None:
-        run = self._runs.get(key)
+        run = self.runs.get(key)
         if run is None:
             self.host.evicted(key)
             return
@@ -218,7 +196,7 @@ class Runner:
         run.stop()
 
     def _instance_ended(self, key: int, _status: tuple[Any, ...]) -> None:
-        run = self._runs.pop(key, None)
+        run = self.runs.pop(key, None)
         if run is not None:
             run.stop()
 
@@ -237,6 +215,7 @@ class Runner:
 
     def _stopped(self, code: str, message: str) -> None:
         self._failure = by_code[code](message)
+        self.failed = True
         logger.error("The engine has stopped: %s", message)
         self._stop_all()
         self._fail_replies(self._failure)
@@ -250,7 +229,7 @@ class Runner:
             event = Event(self.codec.decode(params), to_datetime(created), run.id, definition.name)
             code = definition.make(self._env)
             if definition.is_async:
-                output = await Watched(code(event, Step(run)), f"{run!r}")
+                output = await self.watched(code(event, Step(run)), f"{run!r}")
             else:
                 output = await self._in_thread(run, code, event)
             return (VALUE, self.codec.encode(output, "output"))
@@ -311,7 +290,7 @@ class Runner:
                 "%r ended by itself after it was cancelled; that is not recorded. Let asyncio.CancelledError pass.", run
             )
         if run.evicting and not self.closed:
-            self._runs.pop(run.key, None)
+            self.runs.pop(run.key, None)
             self.host.evicted(run.key)
             self.touch()
 
@@ -324,15 +303,20 @@ class Runner:
 
     def watch_stall(self, run: Run) -> None:
         """The run did something; if it replays, look whether it goes on."""
-        if run in self._replaying:
+        if run.replays:
             run.quiet_turns = 0
             self._stalling.add(run)
             self._tick_soon()
 
+    def _watch_replay(self, run: Run) -> None:
+        run.replays = True
+        self._replaying.add(run)
+        self.watch_stall(run)
+
     def _tick_soon(self) -> None:
         if not self._tick_due and (self._stalling or self._due):
             self._tick_due = True
-            self.loop.call_soon(self._tick, context=self._context)
+            self.loop.call_soon(self._tick, context=self.turn_context)
 
     def _tick(self) -> None:
         self._tick_due = False
@@ -345,6 +329,7 @@ class Runner:
             if run.stopped or not self.host.replaying(run.key):
                 self._stalling.discard(run)
                 self._replaying.discard(run)
+                run.replays = False
             elif run.bodies or run.reacting:
                 self._stalling.discard(run)  # until it goes on
             else:
@@ -364,7 +349,7 @@ class Runner:
     # ---- the end
 
     def _stop_all(self) -> None:
-        for run in list(self._runs.values()):
+        for run in list(self.runs.values()):
             run.stop()
         self.bodies.cancel_all()
 
@@ -375,8 +360,8 @@ class Runner:
 
     async def close(self, drain_seconds: float) -> None:
         """Ends all code, lets bodies finish for `drain_seconds`, then cancels them and closes the engine."""
-        self._closing = True
-        for run in list(self._runs.values()):
+        self.closing = True
+        for run in list(self.runs.values()):
             run.stop()
         if drain_seconds > 0:
             await self._until(lambda: not self.bodies.running, drain_seconds)
@@ -407,4 +392,5 @@ class Runner:
             self._fail_replies(EngineClosedError("The engine was closed before the answer came"))
         self.bodies.close()
         self.host.close()
+        self.release_host()
         del self.host  # and with it its files; who is still around looks at `closed` first

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
-from workflows import _names
+from workflows import _core, _names
 from workflows._config import StepConfig, compile_config
 from workflows._declaration import Declaration
 from workflows._errors import InvalidConfigError
-from workflows._pending import NO_DEFAULT, StepCall, Wait
+from workflows._pending import NO_DEFAULT, Sleep, StepCall, Wait
 from workflows._time import Duration, duration_ms, moment_ms
 
 if TYPE_CHECKING:
@@ -25,36 +24,53 @@ T = TypeVar("T")
 Depends = Sequence["DeclaredStep[..., Any]"] | Mapping[str, "DeclaredStep[..., Any]"]
 
 
-class DeclaredStep(Generic[P, R]):
+class DeclaredStep(_core.DeclaredStep, Generic[P, R]):
     """A step that `@step.do` declared. Calling it asks for the step, `await` gives its result.
 
     Dependencies run first. Arguments that are not dependencies are passed at the call: `await charge(order, amount=5)`.
     Called twice, the step runs twice, under the same name and another count.
     """
 
+    declaration: Declaration
     __name__: str
+    __wrapped__: Callable[P, Any]
 
-    def __init__(self, declaration: Declaration):
-        functools.update_wrapper(self, declaration.function)
-        self.declaration = declaration
+    if TYPE_CHECKING:
 
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StepCall[R]: ...
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StepCall[R]: ...
 
-    @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> StepCall[R]: ...
+        @overload
+        def __call__(self, *args: Any, **kwargs: Any) -> StepCall[R]: ...
 
-    def __call__(self, *args: Any, **kwargs: Any) -> StepCall[R]:
-        """Asks for the step. Arguments fill the parameters that no dependency fills.
+        def __call__(self, *args: Any, **kwargs: Any) -> StepCall[R]:
+            """Asks for the step. Arguments fill the parameters that no dependency fills.
 
-        Raises:
-            DependencyError: a cycle, or a parameter that nothing fills.
-            TypeError: arguments that the function does not take.
-        """
-        return StepCall(self.declaration.call(args, kwargs))
+            Raises:
+                DependencyError: a cycle, or a parameter that nothing fills.
+                TypeError: arguments that the function does not take.
+            """
+            ...
+
+    def __getattr__(self, name: str) -> Any:
+        """The function's name, attributes and signature."""
+        return self.declaration.function if name == "__wrapped__" else getattr(self.declaration.function, name)
 
     def __repr__(self) -> str:
         return repr(self.declaration)
+
+
+class _Doc:
+    """The docstring of a class, and on its instances that of their function."""
+
+    def __init__(self, of_class: str | None):
+        self._of_class = of_class
+
+    def __get__(self, step: DeclaredStep[..., Any] | None, owner: type) -> str | None:
+        return self._of_class if step is None else step.declaration.function.__doc__
+
+
+DeclaredStep.__doc__ = cast("Any", _Doc(DeclaredStep.__doc__))
 
 
 class StepDecorator(Protocol):
@@ -145,14 +161,19 @@ class Step:
         awaited later, and is over at the same moment after a crash. At most 10 years.
         """
         milliseconds = duration_ms(duration, f"duration of sleep {name!r}")
-        return StepCall(self._run.sleep(_names.step_name(name), milliseconds, absolute=False))
+        return self._sleep(name, milliseconds, absolute=False)
 
     def sleep_until(self, name: str, time: datetime | str) -> StepCall[None]:
         """Sleeps until a point in time: a datetime with a time zone, or ISO 8601 text with one. A time that has passed
         returns at once.
         """
         milliseconds = moment_ms(time, f"time of sleep_until {name!r}")
-        return StepCall(self._run.sleep(_names.step_name(name), milliseconds, absolute=True))
+        return self._sleep(name, milliseconds, absolute=True)
+
+    def _sleep(self, name: str, milliseconds: int, *, absolute: bool) -> StepCall[None]:
+        pending = Sleep(self._run, _names.step_name(name))
+        self._run.sleep(pending, milliseconds, absolute)
+        return StepCall(pending)
 
     @overload
     def wait_for_event(
@@ -180,7 +201,8 @@ class Step:
         """
         milliseconds = None if timeout is None else duration_ms(timeout, f"timeout of wait_for_event {name!r}")
         pending = Wait(self._run, _names.step_name(name), default)
-        return StepCall(self._run.wait_for_event(pending, _names.event_type(type), milliseconds))
+        self._run.wait_for_event(pending, _names.event_type(type), milliseconds)
+        return StepCall(pending)
 
 
 def _width(concurrent: object, max_concurrency: object) -> int:

@@ -122,6 +122,11 @@ class Codec:
     def __init__(self, serializer: Serializer | None = None):
         self._custom = None if serializer is None or type(serializer) is JsonSerializer else serializer
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether values are recorded as JSON and nothing else."""
+        return self._custom is None
+
     def encode(self, value: object, what: str) -> bytes:
         """`what` names the value in errors: "result", "params"."""
         if self._custom is None:

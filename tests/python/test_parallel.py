@@ -341,18 +341,42 @@ async def test_code_that_asks_no_more_for_what_is_recorded_does_not_hang(tmp_pat
         assert await instance.result(timeout=PATIENCE_S) == [2]
 
 
-async def test_an_await_that_is_cancelled_in_the_turn_of_its_outcome_is_cancelled_on_replay_too(tmp_path: Path) -> None:
-    seen: list[str] = []
+async def test_an_await_that_is_cancelled_when_its_outcome_is_there_is_cancelled_on_replay_too(tmp_path: Path) -> None:
+    """Both outcomes come together; the branch that gets the first one cancels the other, which has not got its own."""
+    seen: list[Any] = []
 
     @workflows.workflow
     async def torn(event: workflows.Event, step: workflows.Step) -> Any:
+        await step.wait_for_event("both are here", "go")
+        children = [asyncio.create_task(step.wait_for_event(name, name)) for name in "ab"]
+        done, (other,) = await asyncio.wait(children, return_when=asyncio.FIRST_COMPLETED)
+        other.cancel()
+        await asyncio.wait([other])
+        seen.append([(await task).payload for task in done] + [other.cancelled()])
+        await step.wait_for_event("go", "go")
+        return seen
+
+    async with opened(tmp_path / "t.db", torn) as engine:
+        instance = await engine.create(torn, id="t")
+        for name in ("a", "b", "go"):
+            await instance.send_event(name, name)
+        await until_recorded(instance, "go")
+    async with opened(tmp_path / "t.db", torn) as engine:
+        instance = await engine.get(torn, "t")
+        await instance.send_event("go")
+        assert await instance.result(timeout=PATIENCE_S) == [["a", True], ["a", True]]
+        assert {info.status for info in await instance.steps()} == {"completed"}
+
+
+async def test_code_has_an_outcome_as_soon_as_it_is_there_and_cannot_be_cancelled_in_between(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    @workflows.workflow
+    async def quick(event: workflows.Event, step: workflows.Step) -> Any:
         call = step.wait_for_event("w", "t")
-        pending = call._pending  # pyright: ignore[reportPrivateUsage]
         child = asyncio.create_task(call)
-        if not seen:
-            while not pending.settled:
-                await asyncio.sleep(0)
-        for _ in range(0 if pending.settled else 100):
+        await asyncio.sleep(0)
+        while not call._pending.settled:  # pyright: ignore[reportPrivateUsage]
             await asyncio.sleep(0)
         child.cancel()
         await asyncio.wait([child])
@@ -360,14 +384,14 @@ async def test_an_await_that_is_cancelled_in_the_turn_of_its_outcome_is_cancelle
         await step.wait_for_event("go", "go")
         return seen
 
-    async with opened(tmp_path / "t.db", torn) as engine:
-        instance = await engine.create(torn, id="t")
+    async with opened(tmp_path / "t.db", quick) as engine:
+        instance = await engine.create(quick, id="t")
         await instance.send_event("t")
         await until_recorded(instance, "go")
-    async with opened(tmp_path / "t.db", torn) as engine:
-        instance = await engine.get(torn, "t")
+    async with opened(tmp_path / "t.db", quick) as engine:
+        instance = await engine.get(quick, "t")
         await instance.send_event("go")
-        assert await instance.result(timeout=PATIENCE_S) == ["cancelled", "cancelled"]
+        assert await instance.result(timeout=PATIENCE_S) == ["got it", "got it"]
 
 
 async def test_an_outcome_held_back_for_a_cancellation_that_does_not_recur_comes_in_the_end(

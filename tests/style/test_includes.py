@@ -43,7 +43,10 @@ FLOORS = [
         ("workflows/", "engine/values/", "storage/", "boost/", "fmt/", "sqlite3.h", "sys/", "unistd.h", "fcntl.h"),
     ),
     Floor("engine/workflow", ("workflows/", "engine/workflow/", "boost/", "fmt/", "spdlog/")),
-    Floor("sdk-python/src", ("workflows/", "sdk-python/src/", "pybind11/", "Python.h", "boost/json", "unistd.h")),
+    Floor(
+        "sdk-python/src",
+        ("workflows/", "sdk-python/src/", "pybind11/", "Python.h", "structmember.h", "boost/json", "unistd.h"),
+    ),
     Floor("examples/cpp", ("workflows/", "boost/json", "boost/describe", "sys/", "unistd.h", "fcntl.h")),
 ]
 
