@@ -17,6 +17,7 @@ constexpr std::uint32_t kLeastThreads = 4;
 constexpr std::size_t kCollected = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
+constexpr std::uint64_t kBrisk = 20;  // bodies begun within kAwake: they need no further thread
 
 std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
@@ -67,15 +68,36 @@ void Bodies::call_a_thread() {
   }
 }
 
-// A thread that finds more than it takes calls the next one.
 void Bodies::carry_out_waiting() {
   Attempt* attempt = nullptr;
   while (waiting_.pop(attempt)) {
-    if (!waiting_.empty()) call_a_thread();
+    begun_.fetch_add(1, std::memory_order_relaxed);
+    if (!waiting_.empty()) call_a_stand_by();
     carry_out(*attempt);
   }
   --busy_threads_;
   if (!waiting_.empty()) call_a_thread();  // what came between the look and the farewell
+}
+
+void Bodies::call_a_stand_by() {
+  if (has_stand_by_.exchange(true)) return;
+  auto busy = busy_threads_.load();
+  while (busy < threads_) {
+    if (!busy_threads_.compare_exchange_weak(busy, busy + 1)) continue;
+    boost::asio::post(pool_, [this] { stand_by(); });
+    return;
+  }
+  has_stand_by_ = false;
+}
+
+void Bodies::stand_by() {
+  std::uint64_t before = 0;
+  do {
+    before = begun_;
+    std::this_thread::sleep_for(kAwake);
+  } while (!waiting_.empty() && begun_ - before > kBrisk);
+  has_stand_by_ = false;
+  carry_out_waiting();
 }
 
 void Bodies::carry_out(Attempt& attempt) {
