@@ -202,7 +202,9 @@ void describe(Declaration& declaration, PyObject* run_object, Run& run, PyObject
   PyObject* delay = PyTuple_GetItem(config, 1);
   if (native_config == nullptr || delay == nullptr) throw py::error_already_set();
   declaration.run = &run;
-  declaration.native_config = py::cast<const StepConfig*>(py::handle(native_config));
+  // Looking for None in pybind11's tables takes longer than all the rest.
+  declaration.native_config =
+      native_config == Py_None ? nullptr : py::cast<const StepConfig*>(py::handle(native_config));
   declaration.run_object = Py_NewRef(run_object);
   declaration.function = Py_NewRef(function);
   declaration.name = Py_NewRef(name);
