@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON = $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 CPP_FILES = $(shell find engine examples include sdk-python storage tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: build demo test bench crash asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
+.PHONY: build demo test bench bench-report crash asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD)
@@ -19,9 +19,14 @@ demo: build
 test: build
 	$(PYTHON) tests/run.py $(BUILD)
 
-# What takes too long for every run: benchmarks, thousands of kills, the C++ tests under sanitizers.
+# What takes too long for every run: benchmarks (`make bench ONLY=P3` for one target), thousands of kills, the C++ tests under sanitizers.
 bench: build
-	$(PYTHON) tests/bench/run.py $(BUILD)
+	$(PYTHON) tests/bench/run.py $(BUILD) $(if $(ONLY),--only $(ONLY))
+
+# The same in full sizes, with more rounds: about a quarter of an hour. Writes plots and the table of PERFORMANCE.md.
+bench-report: build
+	$(PYTHON) tests/bench/run.py $(BUILD) --full --rounds 5
+	$(PYTHON) tests/bench/report.py
 
 crash: build
 	$(PYTHON) tests/crash/run.py $(BUILD)
@@ -35,7 +40,7 @@ format: $(VENV)/ready | deps-check
 	$(VENV)/bin/ruff check --quiet --fix
 	$(VENV)/bin/ruff format --quiet
 
-check: check-format check-python check-style check-cpp
+check: check-format check-python check-style check-cpp tidy
 
 check-format: $(VENV)/ready | deps-check
 	clang-format-19 --dry-run -Werror $(CPP_FILES)
@@ -55,9 +60,9 @@ USER_TARGETS := workflows _core example_hello example_groceries example_pipeline
 check-cpp: build/clang/build.ninja | deps-check
 	cmake --build build/clang --target $(USER_TARGETS)
 
-# The same under clang-tidy: slow, so not part of `make check`.
-tidy: build/tidy/build.ninja | deps-check
-	cmake --build build/tidy --target $(USER_TARGETS)
+# The same files by clang-tidy, as `check-cpp` compiles them: the slowest check, about ten minutes.
+tidy: check-cpp
+	run-clang-tidy-19 -quiet -p build/clang '^$(CURDIR)/(engine|storage|sdk-python|examples)/'
 
 # System packages: first those that everything needs, then those of `make check`, `make format` and the sanitizers.
 deps: deps-build deps-check
@@ -76,10 +81,6 @@ $(VENV)/ready: pyproject.toml | deps-build
 
 build/%/build.ninja: CMakePresets.json | $(VENV)/ready
 	cmake --preset $*
-
-build/tidy/build.ninja: CMakePresets.json .clang-tidy | $(VENV)/ready deps-check
-	rm -rf build/tidy
-	cmake --preset tidy
 
 build/clang/build.ninja: CMakePresets.json | $(VENV)/ready deps-check
 	cmake --preset clang

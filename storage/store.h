@@ -9,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,6 +44,7 @@ struct Create {
   std::string version{};
   TimePoint created{};
   bool owned = false;
+  bool new_id = false;  // the id was made up just now: it need not be looked for
 };
 struct Created {
   InstanceKey key = 0;
@@ -108,7 +111,7 @@ using ItemResult = std::variant<Done, Created, Sent, Claimed>;
 
 struct WriteBatch {
   std::optional<Owner> owner{};
-  std::vector<Item> items{};
+  std::span<const Item> items{};
 };
 
 // ---- what reads return
@@ -147,6 +150,9 @@ class Store {
 
   // True if another connection has committed since the last call: cheap (microseconds), never blocks.
   virtual std::expected<bool, Error> changed() = 0;
+  // A descriptor that becomes readable soon after another connection has committed, until `changed` is called. It may be
+  // readable for nothing, and there may be none (-1): so `changed` is to be asked now and then as well.
+  virtual int change_fd() { return -1; }
   // Inbox rows with id > `after` for instances of `owner`, oldest first, at most `limit`; and the greatest row id seen.
   // Taken ones included.
   struct Arrivals {
@@ -157,6 +163,8 @@ class Store {
   // Instances of `owner` that have untaken events, each once, ordered by key.
   virtual std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) = 0;
 
+  // The reads that `reads` does see one moment of the database, and cost less than alone.
+  virtual std::expected<void, Error> together(const std::function<void()>& reads) = 0;
   // instance_not_found: no such key. So does `status`.
   virtual std::expected<Loaded, Error> load(InstanceKey key) = 0;
   virtual std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow,

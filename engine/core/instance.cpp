@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cassert>
 #include <functional>
 #include <memory>
 
@@ -81,6 +80,8 @@ std::optional<Error> problem_of(const WaitRequest& request) {
 
 }  // namespace
 
+const Instance::Extra Instance::kPlain;
+
 // ---------------------------------------------------------------- asking
 
 // A ticket is the number of the question in this run. Questions of an earlier life that left no record are asked again,
@@ -131,14 +132,18 @@ std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& nam
   steps_[ticket].asked = true;
   newest_ = std::max(newest_, ticket);
   ++asked_;
-  asking_ = Asked{.ticket = ticket};
+  asking_ = Asking{.ticket = ticket};
   return ticket;
 }
 
 // Ends a verb: what the new question sets free is delivered, to the asker itself if nothing else is on its way to the
 // code. Outcomes that were delivered together are handed over together again, or the asker would have a lead.
 Asked Instance::answer() {
-  Asked answer = std::move(*asking_);
+  Asked answer{.ticket = asking_->ticket};
+  if (asking_->run) {
+    answer.state = Asked::State::run;
+    answer.attempt = steps_[answer.ticket].attempt;
+  }
   asking_.reset();
   const bool alone = !resolve_queued_ && !resolve_taken_;
   const std::size_t before = effects_.size();
@@ -155,8 +160,9 @@ Asked Instance::answer() {
 
 void Instance::open_do(Ticket ticket, const DoRequest& request) {
   Step& step = steps_[ticket];
-  step.config = request.config;
-  step.detail = detail_of(request);
+  static const StepConfig kDefaults;
+  if (request.config == kDefaults && request.depends.empty()) return;
+  step.extra = std::make_unique<Extra>(Extra{.config = request.config, .detail = detail_of(request)});
 }
 
 std::expected<Asked, Error> Instance::do_(DoRequest request, TimePoint now) {
@@ -218,7 +224,7 @@ std::expected<Asked, Error> Instance::wait(WaitRequest request, TimePoint now) {
     return answer();
   }
   step.began = now;
-  step.event_type = std::move(request.type);
+  step.extra = std::make_unique<Extra>(Extra{.event_type = std::move(request.type)});
   if (request.timeout) step.deadline = now + request.timeout->millis();
   if (take_waiting_event(*ticket, now)) return answer();
   if (step.deadline && *step.deadline <= now) {
@@ -238,7 +244,7 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
       step.phase = Phase::unknown;
       Failure lost = engine_failure(kProcessLost, "the process ended while attempt " + std::to_string(step.attempt) +
                                                       " of step '" + std::string(step_name(ticket)) + "' ran");
-      if (step.attempt > step.config.retries.limit) {
+      if (step.attempt > step.more().config.retries.limit) {
         end_do(ticket, std::move(lost), now);
       } else {
         rest(ticket, lost, Millis::zero(), now);
@@ -330,7 +336,7 @@ void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> d
   } else {
     ++endless_waits_;
   }
-  if (phase == Phase::waiting) waits_[step.event_type].push_back(ticket);
+  if (phase == Phase::waiting) waits_[step.more().event_type].push_back(ticket);
 }
 
 void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now) {
@@ -338,7 +344,7 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
   step.attempt = attempt;
   step.began = now;
   step.start_recorded = false;
-  if (step.config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
+  if (step.more().config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
     enter(step, Phase::starting);
     return append_start(ticket, Urgency::awaited);
   }
@@ -354,11 +360,10 @@ void Instance::append_start(Ticket ticket, Urgency urgency) {
 void Instance::run_body(Ticket ticket, TimePoint now) {
   Step& step = steps_[ticket];
   enter(step, Phase::running);
-  step.deadline = now + step.config.timeout.millis();
+  step.deadline = now + step.more().config.timeout.millis();
   effects_.emplace_back(Arm{ticket, *step.deadline});
   if (asking_ && asking_->ticket == ticket) {
-    asking_->state = Asked::State::run;
-    asking_->attempt = step.attempt;
+    asking_->run = true;
   } else {
     effects_.emplace_back(RunBody{ticket, step.attempt});
   }
@@ -386,14 +391,14 @@ void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome o
 
 void Instance::attempt_failed(Ticket ticket, Failure failure, TimePoint now) {
   Step& step = steps_[ticket];
-  if (!failure.retryable || step.attempt > step.config.retries.limit) return end_do(ticket, std::move(failure), now);
-  if (step.config.retries.dynamic_delay) {
+  if (!failure.retryable || step.attempt > step.more().config.retries.limit) return end_do(ticket, std::move(failure), now);
+  if (step.more().config.retries.dynamic_delay) {
     enter(step, Phase::choosing);
-    step.outcome = failure;
+    step.outcome = std::make_unique<Outcome>(failure);
     effects_.emplace_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
     return;
   }
-  rest(ticket, failure, retry_delay(step.config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
+  rest(ticket, failure, retry_delay(step.more().config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
        now);
 }
 
@@ -401,7 +406,7 @@ void Instance::delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<M
   Step& step = steps_.at(ticket);
   if (result_ || step.phase != Phase::choosing || step.attempt != attempt) return;
   if (auto* failure = std::get_if<Failure>(&delay)) return end_do(ticket, std::move(*failure), now);
-  const Failure failure = std::get<Failure>(*std::exchange(step.outcome, std::nullopt));
+  const Failure failure = std::get<Failure>(*std::exchange(step.outcome, nullptr));
   const Millis chosen = std::get<Millis>(delay);
   if (is_accepted(chosen)) return rest(ticket, failure, chosen, now);
   Failure nonsense =
@@ -421,10 +426,10 @@ void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoi
   wait_until(ticket, Phase::resting, now + delay);
 }
 
-void Instance::end(Ticket ticket, Entry entry, Outcome outcome) {
+void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
   Step& step = steps_[ticket];
   enter(step, Phase::ending);
-  step.outcome = std::move(outcome);
+  step.outcome = std::make_unique<Outcome>(std::move(outcome));
   append(std::move(entry), Urgency::awaited);
   lets_go_on_ = true;
 }
@@ -467,7 +472,7 @@ void Instance::take_event(Ticket ticket, InboxEvent event, TimePoint now) {
 // The oldest event of this wait's type, if it came in time.
 bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
   const Step& step = steps_[ticket];
-  const auto queue = inbox_.find(step.event_type);
+  const auto queue = inbox_.find(step.more().event_type);
   if (queue == inbox_.end() || queue->second.empty()) return false;
   const bool late = step.deadline && *step.deadline < now && queue->second.front().at > *step.deadline;
   if (late) return false;
@@ -479,7 +484,7 @@ bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
 
 void Instance::time_out_wait(Ticket ticket, TimePoint now) {
   const Step& step = steps_[ticket];
-  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.event_type + "' came for wait '" +
+  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.more().event_type + "' came for wait '" +
                                                            std::string(step_name(ticket)) + "' within " +
                                                            seconds(*step.deadline - step.began));
   Entry ended = identified_entry(EntryKind::wait_timed_out, ticket, now);
@@ -502,14 +507,14 @@ void Instance::timer(Ticket ticket, TimePoint now) {
         ticket,
         engine_failure("StepTimeoutError", "attempt " + std::to_string(step.attempt) + " of step '" +
                                                std::string(step_name(ticket)) + "' took longer than its timeout of " +
-                                               seconds(step.config.timeout.millis())),
+                                               seconds(step.more().config.timeout.millis())),
         now);
   } else if (step.phase == Phase::resting) {
     start_attempt(ticket, step.attempt + 1, now);
   } else if (step.phase == Phase::sleeping) {
     end_sleep(ticket, now);
   } else {
-    std::erase(waits_[step.event_type], ticket);
+    std::erase(waits_[step.more().event_type], ticket);
     time_out_wait(ticket, now);
   }
 }
@@ -553,26 +558,27 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
   made.occurrence = step.occurrence;
   made.after = step.after;
   made.need = step.need;
-  made.event_type = step.event_type;
-  made.detail = step.detail;
+  made.event_type = step.more().event_type;
+  made.detail = step.more().detail;
   if (step.kind != StepKind::do_) made.deadline = step.deadline;
   return made;
 }
 
-void Instance::append(Entry entry, Urgency urgency) {
+void Instance::append(Entry&& entry, Urgency urgency) {
   if (!entry.name.empty()) steps_[entry.step].recorded = true;
-  effects_.emplace_back(Append{std::move(entry), urgency});
+  effects_.emplace_back(std::in_place_type<Append>, std::move(entry), urgency);
 }
 
 // The newest question reaches the disk before what will let the code go on: else same-named steps could change places
 // when the process dies right after that (S14). Requires: what is taken together is committed together.
-std::vector<Effect> Instance::take_effects() {
+void Instance::take_effects(std::vector<Effect>& effects) {
   if (std::exchange(lets_go_on_, false) && !steps_[newest_].recorded) {
     record_question(newest_);
     std::rotate(effects_.begin(), effects_.end() - 1, effects_.end());
   }
   resolve_taken_ |= std::exchange(resolve_queued_, false);
-  return std::exchange(effects_, {});
+  effects.clear();
+  effects.swap(effects_);
 }
 
 bool Instance::replaying() const {
@@ -588,7 +594,7 @@ std::optional<TimePoint> Instance::wake() const {
   return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
 }
 
-const StepConfig& Instance::config(Ticket ticket) const { return steps_.at(ticket).config; }
+const StepConfig& Instance::config(Ticket ticket) const { return steps_.at(ticket).more().config; }
 
 std::string Instance::idempotency_key(Ticket ticket) const {
   const Step& step = steps_.at(ticket);

@@ -16,8 +16,10 @@
 #include <deque>
 #include <expected>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -123,8 +125,9 @@ class Instance {
   void timer(Ticket ticket, TimePoint now);
   void event(InboxEvent event, TimePoint now);  // ignored when its id is known
 
-  // Takes what has to be carried out, in order. Entries that are taken together are to be committed together.
-  std::vector<Effect> take_effects();
+  // What has to be carried out, in order, takes the place of `effects`, whose room is used again. Entries that are
+  // taken together are to be committed together.
+  void take_effects(std::vector<Effect>& effects);
   // The code has gone on from all Resolves that were taken.
   void settled() { resolve_taken_ = false; }
 
@@ -155,7 +158,17 @@ class Instance {
     delivered,
   };
 
+  // What a plain `do` does without.
+  struct Extra {
+    StepConfig config{};
+    std::string event_type{};
+    std::string detail{};
+  };
+
+  // Small, for there may be many: a finished step stays until the run ends.
   struct Step {
+    const Extra& more() const { return extra ? *extra : kPlain; }
+
     StepKind kind{};
     Phase phase = Phase::unknown;
     bool asked = false;            // by the code, in this life of the instance
@@ -170,12 +183,11 @@ class Instance {
     std::uint32_t need = 0;
     TimePoint began{};
     std::optional<TimePoint> deadline{};
-    StepConfig config{};
     const std::string* key = nullptr;  // in names_: one character for the kind, then the name
-    std::string event_type{};
-    std::string detail{};
-    std::optional<Outcome> outcome{};  // while choosing: the failure that is to be retried
+    std::unique_ptr<const Extra> extra{};
+    std::unique_ptr<Outcome> outcome{};  // while choosing: the failure that is to be retried
   };
+  static const Extra kPlain;
 
   // An outcome in journal order. `unheard`: the code had cancelled its await by then; it counts, but nobody gets it.
   struct Delivery {
@@ -206,6 +218,7 @@ class Instance {
   bool is_recorded(StepKind kind, const std::string& name) const;
   Asked answer();
   void open_do(Ticket ticket, const DoRequest& request);
+  std::span<const Ticket> unasked() const { return std::span(recorded_).subspan(first_unasked_); }
   void go_on(Ticket ticket, TimePoint now);
 
   // A step's life
@@ -215,7 +228,7 @@ class Instance {
   void run_body(Ticket ticket, TimePoint now);
   void attempt_failed(Ticket ticket, Failure failure, TimePoint now);
   void rest(Ticket ticket, const Failure& failure, Millis delay, TimePoint now);
-  void end(Ticket ticket, Entry entry, Outcome outcome);
+  void end(Ticket ticket, Entry&& entry, Outcome&& outcome);
   void end_do(Ticket ticket, BodyOutcome outcome, TimePoint now);
   void end_sleep(Ticket ticket, TimePoint now);
   void take_event(Ticket ticket, InboxEvent event, TimePoint now);
@@ -232,36 +245,45 @@ class Instance {
 
   Entry entry(EntryKind kind, Ticket ticket, TimePoint now) const;
   Entry identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const;
-  void append(Entry entry, Urgency urgency);
+  void append(Entry&& entry, Urgency urgency);
 
-  Identity identity_;
-  Limits limits_;
-  Names names_;
-  std::vector<Step> steps_;              // by ticket
+  // What every step needs comes first and together, the rest after it: with many instances, each line of memory that a
+  // step touches counts.
+  std::vector<Step> steps_;      // by ticket
+  std::vector<Delivery> order_;  // outcomes in journal order
+  std::size_t delivered_ = 0;    // of order_
+  std::vector<Effect> effects_;
   Ticket free_ = 0;                      // all numbers below are taken
   Ticket newest_ = 0;                    // the highest number that was asked for
   std::uint32_t asked_ = 0;              // steps that the code asked for
   std::uint32_t asked_at_delivery_ = 0;  // ... when the last outcome was delivered
-  std::vector<Delivery> order_;          // outcomes in journal order
-  std::size_t delivered_ = 0;            // of order_
-  std::vector<std::uint32_t> gates_;     // gates_[k]: how many steps are asked for before outcome k of order_
-  std::deque<Ticket> unasked_;           // recorded steps by `after`; asked ones are dropped at the front
-  bool cancels_ = false;    // code that cancels awaits goes on by itself: each of its questions is recorded at once
-  std::uint32_t busy_ = 0;  // steps asked for that run, start, choose, end, or have ended undelivered
-  std::set<std::pair<TimePoint, Ticket>> deadlines_;               // of steps that rest, sleep or wait
-  std::uint32_t endless_waits_ = 0;                                // waits without a deadline
+  std::uint32_t busy_ = 0;               // steps asked for that run, start, choose, end, or have ended undelivered
+  std::uint32_t endless_waits_ = 0;      // waits without a deadline
+  // What the verb that is being called will answer.
+  struct Asking {
+    Ticket ticket = 0;
+    bool run = false;
+  };
+  std::optional<Asking> asking_;
+  // An outcome may be handed back by the verb that asks for it only if no other one is on its way to the code: branches
+  // go on in the order in which their outcomes were delivered.
+  bool resolve_queued_ = false;  // in effects_
+  bool resolve_taken_ = false;   // and not yet settled
+  bool lets_go_on_ = false;      // an entry in effects_ will let the code go on
+  bool cancels_ = false;  // code that cancels awaits goes on by itself: each of its questions is recorded at once
+  Names names_;
+  std::vector<std::uint32_t> gates_;  // gates_[k]: how many steps are asked for before outcome k of order_
+  std::vector<Ticket> recorded_;      // steps of earlier lives, by `after`
+  std::size_t first_unasked_ = 0;     // all of recorded_ before it are asked for
+  std::vector<Ticket> late_;          // ended, but not in order_, or unheard there
+  std::set<std::pair<TimePoint, Ticket>> deadlines_;  // of steps that rest, sleep or wait
+  std::optional<Finished> result_;                    // set once `run` has ended
+
   std::unordered_map<std::string, std::deque<InboxEvent>> inbox_;  // untaken, by type
   std::unordered_map<std::string, std::deque<Ticket>> waits_;      // in the order asked, by type
   std::int64_t last_event_ = 0;
-  std::vector<Ticket> late_;  // ended, but not in order_, or unheard there
-  // An outcome may be handed back by the verb that asks for it only if no other one is on its way to the code: branches
-  // go on in the order in which their outcomes were delivered.
-  bool resolve_queued_ = false;     // in effects_
-  bool resolve_taken_ = false;      // and not yet settled
-  bool lets_go_on_ = false;         // an entry in effects_ will let the code go on
-  std::optional<Asked> asking_;     // the answer of the verb that is being called
-  std::optional<Finished> result_;  // set once `run` has ended
-  std::vector<Effect> effects_;
+  Identity identity_;
+  Limits limits_;
 };
 
 }  // namespace workflows::core

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cassert>
 #include <utility>
 
 #include "engine/core/instance.h"
@@ -46,9 +45,9 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.occurrence = entry.occurrence;
   step.after = entry.after;
   step.need = entry.need;
-  step.event_type = entry.event_type;
-  step.detail = entry.detail;
-  step.config = config_of(entry.detail);
+  if (!entry.event_type.empty() || !entry.detail.empty()) {
+    step.extra = std::make_unique<Extra>(Extra{config_of(entry.detail), entry.event_type, entry.detail});
+  }
   return step;
 }
 
@@ -56,7 +55,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   if (entry.kind >= EntryKind::instance_completed) return;
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
-    step.outcome = std::move(outcome);
+    step.outcome = std::make_unique<Outcome>(std::move(outcome));
     step.phase = Phase::ended;
     if (step.forsaken_early) {
       late_.push_back(entry.step);
@@ -95,7 +94,11 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       break;
     case EntryKind::wait_taken: {
       const auto event = events.find(entry.event);
-      assert(event != events.end());
+      if (event == events.end()) {
+        throw StoreCorruptError("instance '" + identity_.id + "' of workflow '" + identity_.workflow +
+                                "' is recorded to have taken event " + std::to_string(entry.event) +
+                                ", which is not in its inbox; the file is damaged: restore a copy of it");
+      }
       ended(Received{event->second->type, event->second->payload, event->second->at});
       break;
     }
@@ -127,19 +130,19 @@ void Instance::note_asking_order() {
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
     const Step& step = steps_[ticket];
     if (step.key == nullptr) continue;
-    unasked_.push_back(ticket);
+    recorded_.push_back(ticket);
     raise(step.after, ticket + 1);
     if (step.after > 0) raise(step.after - 1, step.need);
   }
   for (std::size_t k = 1; k < gates_.size(); ++k) gates_[k] = std::max(gates_[k], gates_[k - 1]);
-  std::ranges::sort(unasked_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
+  std::ranges::sort(recorded_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
 }
 
 // The code has asked for all that it had asked for when the next outcome was delivered first; if that is a new one, for
 // all that was ever recorded.
 bool Instance::gate_is_open() {
-  while (!unasked_.empty() && steps_[unasked_.front()].asked) unasked_.pop_front();
-  if (!unasked_.empty() && steps_[unasked_.front()].after <= delivered_) return false;
+  while (!unasked().empty() && steps_[unasked().front()].asked) ++first_unasked_;
+  if (!unasked().empty() && steps_[unasked().front()].after <= delivered_) return false;
   return delivered_ >= gates_.size() || asked_ >= gates_[delivered_];
 }
 
@@ -149,7 +152,10 @@ void Instance::durable(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_) return;
   if (step.phase == Phase::starting) return run_body(ticket, now);
-  assert(step.phase == Phase::ending);
+  if (step.phase != Phase::ending) {
+    throw StoreError("instance '" + identity_.id + "': step '" + std::string(step_name(ticket)) +
+                     "' became durable without having ended. This is a fault of the engine; please report it");
+  }
   enter(step, Phase::ended);
   // Journal order: an await that was cancelled before the outcome came is not answered; one cancelled after it counts
   // as answered, although nobody listens any more.
@@ -197,14 +203,14 @@ bool Instance::release_stalled(TimePoint now) {
     const auto asked = std::find_if(next, order_.end(), [&](const Delivery& d) { return steps_[d.ticket].asked; });
     if (asked == order_.end()) return false;
     std::rotate(next, asked, asked + 1);
-    while (!unasked_.empty() && steps_[unasked_.front()].after <= delivered_) unasked_.pop_front();  // it never will
+    while (!unasked().empty() && steps_[unasked().front()].after <= delivered_) ++first_unasked_;  // it never will be
     deliver_next();
     deliver_in_order();
     return true;
   }
   const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
-  const auto unasked = [&](Ticket ticket) { return !steps_[ticket].asked; };
-  if (late == late_.end() || std::ranges::any_of(unasked_, unasked))
+  const auto is_unasked = [&](Ticket ticket) { return !steps_[ticket].asked; };
+  if (late == late_.end() || std::ranges::any_of(unasked(), is_unasked))
     return false;  // it went on without, and will again
   const Ticket ticket = *late;
   late_.erase(late);

@@ -86,10 +86,8 @@ struct Client::State {
   TimePoint now() const { return clock ? clock->now() : std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
 
   template <class Result>
-  Result commit(storage::Item item) {
-    storage::WriteBatch batch;
-    batch.items.push_back(std::move(item));
-    return std::get<Result>(value_or_throw(store->commit(batch)).front());
+  Result commit(const storage::Item& item) {
+    return std::get<Result>(value_or_throw(store->commit({.items = {&item, 1}})).front());
   }
 
   void notice_changes() {

@@ -16,9 +16,13 @@
 
 namespace workflows::runtime {
 
-struct StepDurable {
-  InstanceKey instance;
-  Ticket ticket;
+// In the order of their entries.
+struct StepsDurable {
+  struct One {
+    InstanceKey instance;
+    Ticket ticket;
+  };
+  std::vector<One> steps;
 };
 struct RunDurable {
   InstanceKey instance;
@@ -51,7 +55,7 @@ struct WriterLog {
   LogRecord record;
 };
 
-using Message = std::variant<StepDurable, RunDurable, CreateDone, Answered, InstanceLoaded, EventArrived,
+using Message = std::variant<StepsDurable, RunDurable, CreateDone, Answered, InstanceLoaded, EventArrived,
                              InstancesClaimed, EventsUntaken, OthersCommitted, WriterFailed, WriterLog>;
 
 class Mailbox {

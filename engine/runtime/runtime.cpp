@@ -7,17 +7,21 @@
 #include <utility>
 
 #include "engine/runtime/client_access.h"
+#include "engine/runtime/fork_count.h"
 #include "engine/runtime/refusal.h"
 
 namespace workflows {
 namespace {
 
-using runtime::Submission;
-
 // Longer bodies get a start record of their own (S10); shorter ones cost one entry.
 constexpr Millis kLinger{20};
 constexpr Millis kCrowdedPatience{100};
 constexpr std::uint32_t kLoadsUnderWay = 256;
+// A turn of the loop takes no more outcomes than this: what is touched for them stays in the cache for all the turn.
+constexpr std::size_t kHandledAtOnce = 128;
+// So many entries are handed over at once, even if more are about to come: so the code of some instances runs while the
+// entries of others are written.
+constexpr std::size_t kHandedOverAtOnce = 256;
 constexpr std::uint32_t kClaimQueued = 500;
 constexpr std::uint32_t kClaimWaiting = 5'000;
 
@@ -53,6 +57,7 @@ Host::Runtime::Runtime(HostOptions options)
     : options_(checked_options(std::move(options))),
       clock_(options_.clock ? options_.clock : std::make_shared<SystemClock>()),
       pid_(::getpid()),
+      forks_(runtime::fork_count()),
       mailbox_(wakeup_),
       database_(value_of(storage::open_database({.location = options_.database, .durability = options_.durability}))),
       client_(ClientAccess::open(database_, clock_)),
@@ -63,7 +68,7 @@ Host::Runtime::Runtime(HostOptions options)
 
 // ---------------------------------------------------------------- verbs
 
-bool Host::Runtime::forked() const { return ::getpid() != pid_; }
+bool Host::Runtime::forked() const { return runtime::fork_count() != forks_; }
 
 void Host::Runtime::check_usable() const {
   if (forked()) {
@@ -79,6 +84,11 @@ void Host::Runtime::make_unusable(Error why) {
   const std::lock_guard lock(mutex_);
   if (!unusable_because_) unusable_because_ = std::move(why);
   unusable_.store(true, std::memory_order_release);
+}
+
+void Host::Runtime::stop(Error why) {
+  make_unusable(why);
+  actions_.push_back(EngineStopped{std::move(why)});
 }
 
 void Host::Runtime::check_payload(std::string_view what, const std::string& payload) const {
@@ -123,11 +133,11 @@ void Host::Runtime::mark(Slot& slot) {
   dirty_.push_back(slot.key);
 }
 
-void Host::Runtime::submit(Submission submission) {
+void Host::Runtime::submit(storage::Item&& item, runtime::Tell tell) {
   if (std::this_thread::get_id() == loop_thread_.load(std::memory_order_relaxed)) {
-    outgoing_.push_back(std::move(submission));
+    outgoing_.push(std::move(item), tell);
   } else {
-    writer_->submit(std::move(submission));
+    writer_->submit(std::move(item), tell);
   }
 }
 
@@ -136,7 +146,8 @@ CallId Host::Runtime::create(CreateRequest request) {
   check_workflow_name(request.workflow);
   check_payload("params", request.params);
   const TimePoint created = now();
-  if (request.id.empty()) request.id = make_instance_id(created);
+  const bool new_id = request.id.empty();
+  if (new_id) request.id = make_instance_id(created);
   check_instance_id(request.id);
   const auto registered = std::ranges::find(options_.workflows, request.workflow, &RegisteredWorkflow::name);
   const bool here = registered != options_.workflows.end() && room() > 0;
@@ -145,14 +156,15 @@ CallId Host::Runtime::create(CreateRequest request) {
                        .params = request.params,
                        .version = registered == options_.workflows.end() ? std::string() : registered->version,
                        .created = created,
-                       .owned = here};
+                       .owned = here,
+                       .new_id = new_id};
   const CallId call = ++last_call_;
   if (here) ++occupied_;
   {
     const std::lock_guard lock(mutex_);
     creating_.emplace(call, Creating{std::move(request), created, here});
   }
-  submit({std::move(item), runtime::TellCreate{call}});
+  submit(std::move(item), runtime::TellCreate{call});
   return call;
 }
 
@@ -163,13 +175,13 @@ CallId Host::Runtime::send_event(SendEventRequest request) {
   check_event_type(request.type);
   check_payload("the event's payload", request.payload);
   const CallId call = ++last_call_;
-  submit({storage::SendEvent{.workflow = std::move(request.workflow),
-                             .id = std::move(request.id),
-                             .type = std::move(request.type),
-                             .payload = std::move(request.payload),
-                             .event_id = std::move(request.event_id),
-                             .at = now()},
-          runtime::TellSend{call}});
+  submit(storage::SendEvent{.workflow = std::move(request.workflow),
+                            .id = std::move(request.id),
+                            .type = std::move(request.type),
+                            .payload = std::move(request.payload),
+                            .event_id = std::move(request.event_id),
+                            .at = now()},
+         runtime::TellSend{call});
   return call;
 }
 
@@ -191,20 +203,37 @@ std::vector<Action> Host::Runtime::poll() {
     }
   }
   wakeup_.clear(now());
-  receive();
-  if (usable()) {
-    fire_timers();
-    record_lingering();
-    collect();
-    issue_loads();
-    writer_->submit(outgoing_);
-    arm_wakeup();
+  actions_.reserve(last_actions_);  // as many will come again
+  try {
+    do { turn(); } while (actions_.empty() && next_received_ < received_.size());
+  } catch (const WorkflowsError& error) {  // a damaged history, or a fault of the engine: nothing can be relied on
+    stop({error.code(), error.what()});
   }
+  last_actions_ = actions_.size();
   return std::exchange(actions_, {});
 }
 
+void Host::Runtime::turn() {
+  receive();
+  if (!usable()) return;
+  fire_timers();
+  record_lingering();
+  record_awakened();
+  collect();
+  issue_loads();
+  if (next_received_ == received_.size()) writer_->submit(outgoing_);
+  arm_wakeup();
+}
+
 void Host::Runtime::receive() {
-  for (runtime::Message& message : mailbox_.take()) {
+  if (next_received_ == received_.size()) {
+    received_ = mailbox_.take();
+    next_received_ = 0;
+  }
+  for (std::size_t handled = 0; next_received_ < received_.size() && handled < kHandledAtOnce; ++next_received_) {
+    runtime::Message& message = received_[next_received_];
+    const auto* steps = std::get_if<runtime::StepsDurable>(&message);
+    handled += steps == nullptr ? 1 : steps->steps.size();
     std::visit([this](auto& m) { handle(m); }, message);
   }
 }
@@ -221,7 +250,6 @@ void Host::Runtime::fire_timers() {
       evict(slot);
       continue;
     }
-    slot.timers.erase(due->ticket);
     slot.machine.timer(due->ticket, moment);
     mark(slot);
   }
@@ -238,18 +266,16 @@ void Host::Runtime::record_lingering() {
 void Host::Runtime::collect() {
   for (const InstanceKey instance : std::exchange(dirty_, {})) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) collect(*slot->second);
+    if (outgoing_.items.size() >= kHandedOverAtOnce) writer_->submit(outgoing_);
   }
 }
 
 void Host::Runtime::collect(Slot& slot) {
   slot.dirty = false;
-  if (slot.waits && !slot.machine.waiting()) {
-    slot.waits = false;
-    timers_.disarm(std::exchange(slot.idle, {}));
-    submit({storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = now()}});
-  }
+  if (slot.waits && !slot.machine.waiting()) note_running(slot);
   bool ended = false;
-  for (core::Effect& effect : slot.machine.take_effects()) {
+  slot.machine.take_effects(effects_);
+  for (core::Effect& effect : effects_) {
     ended |= std::holds_alternative<core::Finished>(effect);
     carry_out(slot, effect);
   }
@@ -257,10 +283,35 @@ void Host::Runtime::collect(Slot& slot) {
   if (slot.machine.waiting()) note_waiting(slot);
 }
 
+// Whoever takes over an instance that waits loads it when its wake time has come. If that has passed, the status is not
+// urgent: most instances will have ended, or wait again, before it is worth a write.
+void Host::Runtime::note_running(Slot& slot) {
+  timers_.disarm(std::exchange(slot.idle, {}));
+  const TimePoint moment = now();
+  if (slot.wake && *slot.wake <= moment) {
+    if (!std::exchange(slot.awakened, true)) awakened_.push_back({moment + kLinger, slot.key});
+    return;
+  }
+  slot.waits = false;
+  submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = moment});
+}
+
+void Host::Runtime::record_awakened() {
+  const TimePoint moment = now();
+  for (; !awakened_.empty() && awakened_.front().at <= moment; awakened_.pop_front()) {
+    const auto found = slots_.find(awakened_.front().instance);
+    if (found == slots_.end() || !std::exchange(found->second->awakened, false)) continue;
+    Slot& slot = *found->second;
+    if (!slot.waits || slot.evicting || slot.machine.waiting()) continue;
+    slot.waits = false;
+    submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = moment});
+  }
+}
+
 void Host::Runtime::note_waiting(Slot& slot) {
   const auto wake = slot.machine.wake();
   if (!slot.waits || slot.wake != wake) {
-    submit({storage::SetStatus{.instance = slot.key, .status = Status::waiting, .wake = wake, .at = now()}});
+    submit(storage::SetStatus{.instance = slot.key, .status = Status::waiting, .wake = wake, .at = now()});
   }
   slot.waits = true;
   slot.wake = wake;
@@ -286,7 +337,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       } else if (append.urgency == core::Urgency::awaited) {
         tell = runtime::TellStep{slot.key, append.entry.step};
       }
-      runtime.submit({storage::AppendEntry{slot.key, std::move(append.entry)}, tell});
+      runtime.outgoing_.push(slot.key, std::move(append.entry), tell);
     }
     void operator()(core::RunBody& run) {
       runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, run.ticket, run.attempt});
@@ -299,18 +350,17 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       runtime.actions_.push_back(ChooseRetryDelay{slot.key, choose.ticket, choose.attempt, std::move(choose.failure)});
     }
     void operator()(core::Arm& arm) {
+      if (slot.timers.size() <= arm.ticket) slot.timers.resize(arm.ticket + std::size_t{1});
       runtime::TimerId& timer = slot.timers[arm.ticket];
       runtime.timers_.disarm(timer);
       timer = runtime.timers_.arm(arm.at, {slot.key, arm.ticket});
     }
     void operator()(core::Disarm& disarm) {
-      const auto timer = slot.timers.find(disarm.ticket);
-      if (timer == slot.timers.end()) return;
-      runtime.timers_.disarm(timer->second);
-      slot.timers.erase(timer);
+      if (disarm.ticket < slot.timers.size()) runtime.timers_.disarm(slot.timers[disarm.ticket]);
     }
     void operator()(core::Resolve& resolve) {
-      runtime.actions_.push_back(ResolveStep{slot.key, resolve.ticket, std::move(resolve.outcome)});
+      runtime.actions_.emplace_back(std::in_place_type<ResolveStep>, slot.key, resolve.ticket,
+                                    std::move(resolve.outcome));
       if (!std::exchange(slot.resolved, true)) runtime.resolved_.push_back(slot.key);
     }
     void operator()(core::LateResult& late) {
@@ -337,14 +387,18 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
 void Host::Runtime::arm_wakeup() {
   auto next = timers_.next();
   if (!lingering_.empty()) next = next ? std::min(*next, lingering_.front().at) : lingering_.front().at;
+  if (!awakened_.empty()) next = next ? std::min(*next, awakened_.front().at) : awakened_.front().at;
   if (!options_.clock) return wakeup_.at(next);
   if (next && *next <= now()) wakeup_.signal();  // what is due later, `clock_moved` tells
 }
 
 // ---------------------------------------------------------------- what the writer tells
 
-void Host::Runtime::handle(runtime::StepDurable& message) {
-  if (Slot* slot = reported(message.instance)) slot->machine.durable(message.ticket, now());
+void Host::Runtime::handle(runtime::StepsDurable& message) {
+  const TimePoint moment = now();
+  for (const auto& [instance, ticket] : message.steps) {
+    if (Slot* slot = reported(instance)) slot->machine.durable(ticket, moment);
+  }
 }
 
 void Host::Runtime::handle(runtime::RunDurable& message) {
@@ -444,10 +498,7 @@ void Host::Runtime::handle(runtime::EventsUntaken& message) {
 
 void Host::Runtime::handle(runtime::OthersCommitted& /*message*/) { claim(); }
 
-void Host::Runtime::handle(runtime::WriterFailed& message) {
-  make_unusable(message.error);
-  actions_.push_back(EngineStopped{std::move(message.error)});
-}
+void Host::Runtime::handle(runtime::WriterFailed& message) { stop(std::move(message.error)); }
 
 void Host::Runtime::handle(runtime::WriterLog& message) { actions_.push_back(std::move(message.record)); }
 
@@ -468,7 +519,7 @@ void Host::Runtime::claim() {
   storage::Claim item{.workflows = {}, .queued = std::min(room(), kClaimQueued), .waiting = kClaimWaiting};
   for (const RegisteredWorkflow& workflow : options_.workflows) item.workflows.push_back(workflow.name);
   claiming_ = item.queued;
-  outgoing_.push_back({std::move(item)});
+  outgoing_.push(std::move(item), runtime::TellNobody{});
 }
 
 Host::Runtime::Slot& Host::Runtime::start(InstanceKey key, core::Instance machine, std::string params) {
@@ -503,7 +554,7 @@ void Host::Runtime::issue_loads() {
 
 void Host::Runtime::evict(Slot& slot) {
   if (std::exchange(slot.evicting, true)) return;
-  for (const auto& [ticket, timer] : slot.timers) timers_.disarm(timer);
+  for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
   slot.timers.clear();
   slot.stirred = false;
   actions_.push_back(EvictInstance{slot.key});
@@ -518,17 +569,21 @@ void Host::Runtime::evicted(InstanceKey instance) {
   drop(slot);
   if (!usable()) return;
   submit(
-      {storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true}});
+      storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true});
   fall_asleep(instance, wake);
   if (stirred) wake_up(instance);
 }
 
 void Host::Runtime::drop(Slot& slot) {
-  for (const auto& [ticket, timer] : slot.timers) timers_.disarm(timer);
+  for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
   timers_.disarm(slot.idle);
   slots_.erase(slots_.find(slot.key));
   --occupied_;
   if (crowded_) claim();
+}
+
+void Host::Runtime::receive_all() {
+  do { receive(); } while (next_received_ < received_.size());
 }
 
 void Host::Runtime::close() {
@@ -539,7 +594,7 @@ void Host::Runtime::close() {
     return;
   }
   if (usable()) {
-    receive();
+    receive_all();
     collect();
     writer_->submit(outgoing_);
   }
@@ -547,7 +602,7 @@ void Host::Runtime::close() {
   make_unusable({ErrorCode::engine_closed, "the engine is closed; its instances go on when one is opened again"});
   writer_->close();
   std::unordered_map<CallId, Creating> unanswered;
-  receive();
+  receive_all();
   {
     const std::lock_guard lock(mutex_);
     unanswered.swap(creating_);

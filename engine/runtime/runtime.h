@@ -14,6 +14,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <workflows/host.h>
 
 #include "engine/core/graph.h"
@@ -34,16 +36,17 @@ class Host::Runtime {
     Slot(InstanceKey its_key, core::Instance its_machine) : key(its_key), machine(std::move(its_machine)) {}
 
     InstanceKey key;
+    bool dirty = false;                    // in dirty_
+    bool resolved = false;                 // in resolved_
+    bool waits = false;                    // the status on disk is `waiting`
+    bool evicting = false;                 // the host drops the code's frames
+    bool awakened = false;                 // in awakened_
+    bool stirred = false;                  // something came for it meanwhile
+    std::vector<runtime::TimerId> timers;  // by ticket
     core::Instance machine;
-    core::Graph graph;
-    std::unordered_map<Ticket, runtime::TimerId> timers;
     runtime::TimerId idle;          // until the instance is hibernated
-    bool dirty = false;             // in dirty_
-    bool resolved = false;          // in resolved_
-    bool waits = false;             // the status on disk is `waiting`
-    std::optional<TimePoint> wake;  // ... with this wake time
-    bool evicting = false;          // the host drops the code's frames
-    bool stirred = false;           // something came for it meanwhile
+    std::optional<TimePoint> wake;  // on disk, while it waits
+    core::Graph graph;
   };
 
   // The loaded instance that a verb is for, marked for collection; throws when there is none.
@@ -64,7 +67,7 @@ class Host::Runtime {
   void evicted(InstanceKey instance);
   CallId create(CreateRequest request);
   CallId send_event(SendEventRequest request);
-  void submit(runtime::Submission submission);
+  void submit(storage::Item&& item, runtime::Tell tell = runtime::TellNobody{});
   void close();
 
   TimePoint now() const { return clock_->now(); }
@@ -73,6 +76,7 @@ class Host::Runtime {
   HostOptions options_;
   std::shared_ptr<Clock> clock_;
   const int pid_;
+  const std::uint32_t forks_;
   runtime::Wakeup wakeup_;
   runtime::Mailbox mailbox_;
   std::shared_ptr<storage::Database> database_;
@@ -83,7 +87,7 @@ class Host::Runtime {
   std::atomic<std::uint32_t> occupied_ = 0;    // instances loaded, loading or being created here
   std::atomic<std::uint64_t> hibernated_ = 0;  // size of asleep_
 
-  std::unordered_map<InstanceKey, std::unique_ptr<Slot>> slots_;
+  boost::unordered_flat_map<InstanceKey, std::unique_ptr<Slot>> slots_;
 
  private:
   // A body that has begun and is worth a record if it still runs at `at`.
@@ -93,13 +97,20 @@ class Host::Runtime {
     Ticket ticket;
     std::uint32_t attempt;
   };
+  // An instance whose status on disk is still `waiting`, worth correcting if it still runs at `at`.
+  struct Awakened {
+    TimePoint at;
+    InstanceKey instance;
+  };
   struct Due {
     InstanceKey instance;
     Ticket ticket;
   };
 
+  void turn();
   void receive();
-  void handle(runtime::StepDurable& message);
+  void receive_all();
+  void handle(runtime::StepsDurable& message);
   void handle(runtime::RunDurable& message);
   void handle(runtime::CreateDone& message);
   void handle(runtime::Answered& message);
@@ -113,9 +124,11 @@ class Host::Runtime {
 
   void fire_timers();
   void record_lingering();
+  void record_awakened();
   void collect();
   void collect(Slot& slot);
   void note_waiting(Slot& slot);
+  void note_running(Slot& slot);
   void rest(Slot& slot);
   void carry_out(Slot& slot, core::Effect& effect);
   void arm_wakeup();
@@ -130,6 +143,7 @@ class Host::Runtime {
   void drop(Slot& slot);
   void mark(Slot& slot);
   void make_unusable(Error why);
+  void stop(Error why);
 
   struct Creating {
     CreateRequest request;
@@ -142,17 +156,23 @@ class Host::Runtime {
   std::optional<Error> unusable_because_;          // guarded by mutex_; set once, before unusable_
   std::atomic<bool> unusable_ = false;             // closed, or stopped by a failure
 
+  std::vector<runtime::Message> received_;
+  std::size_t next_received_ = 0;  // of received_, to be handled
   runtime::Timers<Due> timers_;
   std::deque<Lingering> lingering_;
+  std::deque<Awakened> awakened_;
   std::vector<InstanceKey> dirty_;
   std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
-  std::vector<runtime::Submission> outgoing_;
+  runtime::Submissions outgoing_;
   std::vector<Action> actions_;
+  std::size_t last_actions_ = 0;
+  std::vector<core::Effect> effects_;  // of the instance that is being collected
   std::deque<InstanceKey> to_load_;
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;
-  std::unordered_map<InstanceKey, runtime::TimerId> asleep_;  // hibernated; the timer is none when only an event helps
-  std::atomic<std::uint32_t> claiming_ = 0;                   // places kept for what the Claim on its way may bring
+  boost::unordered_flat_map<InstanceKey, runtime::TimerId>
+      asleep_;                               // hibernated; the timer is none when only an event helps
+  std::atomic<std::uint32_t> claiming_ = 0;  // places kept for what the Claim on its way may bring
   bool claim_under_way_ = false;
   bool claim_again_ = false;
   bool crowded_ = false;  // instances are queued for want of room

@@ -1,8 +1,12 @@
 #include "engine/runtime/writer.h"
 
+#include <poll.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
+#include <span>
 
 #include "engine/runtime/refusal.h"
 #include "engine/testing/fail_point.h"
@@ -14,7 +18,11 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t kBatchItems = 5'000;  // bounds the time that one commit takes
 constexpr std::size_t kLoadsBetweenCommits = 64;
-constexpr auto kLookInterval = std::chrono::milliseconds(10);  // how soon other processes' commits are noticed (S25)
+constexpr std::size_t kStepsInMessage = 64;
+constexpr std::size_t kFew = 4;
+constexpr auto kAwake = std::chrono::microseconds(50);
+// Other processes' commits are noticed at once where the kernel tells of them, and so soon where it does not (S25).
+constexpr std::chrono::duration<int, std::milli> kLookInterval(25);
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
 
@@ -37,26 +45,21 @@ Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mai
 
 Writer::~Writer() { close(); }
 
-void Writer::submit(std::vector<Submission>& submissions) {
+void Writer::submit(Submissions& submissions) {
   if (submissions.empty()) return;
   {
     const std::lock_guard lock(mutex_);
-    if (incoming_.submissions.empty()) {
-      incoming_.submissions.swap(submissions);
-    } else {
-      std::move(submissions.begin(), submissions.end(), std::back_inserter(incoming_.submissions));
-    }
+    incoming_.submissions.take(submissions);
   }
-  submissions.clear();
-  wake_.notify_one();
+  wake();
 }
 
-void Writer::submit(Submission submission) {
+void Writer::submit(storage::Item&& item, Tell tell) {
   {
     const std::lock_guard lock(mutex_);
-    incoming_.submissions.push_back(std::move(submission));
+    incoming_.submissions.push(std::move(item), tell);
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::load(InstanceKey instance) {
@@ -64,7 +67,7 @@ void Writer::load(InstanceKey instance) {
     const std::lock_guard lock(mutex_);
     incoming_.loads.push_back(instance);
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::watch(CallId call, InstanceKey instance) {
@@ -72,7 +75,7 @@ void Writer::watch(CallId call, InstanceKey instance) {
     const std::lock_guard lock(mutex_);
     incoming_.watches.push_back({call, instance});
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Writer::close() {
@@ -80,7 +83,7 @@ void Writer::close() {
     const std::lock_guard lock(mutex_);
     closing_ = true;
   }
-  wake_.notify_one();
+  wake();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -91,6 +94,7 @@ storage::Store::Counters Writer::store_counters() const {
 void Writer::run() {
   while (wait_for_work()) {
     commit(work_.submissions);
+    mailbox_.post(outgoing_);  // who waits for the commit does not wait for the rest
     load_instances();
     answer_watches(std::exchange(work_.watches, {}));
     look_around();
@@ -113,13 +117,13 @@ void Writer::run() {
 
 // False when closing and nothing is left to commit.
 bool Writer::wait_for_work() {
-  std::unique_lock lock(mutex_);
   const bool loads_left = next_load_ < work_.loads.size();
-  if (!loads_left) {
-    wake_.wait_for(lock, kLookInterval, [&] { return closing_ || !incoming_.empty(); });
-  }
+  if (!loads_left && std::exchange(committed_few_, false)) stay_awake();
+  if (!loads_left && !has_work_) sleep();
+  const std::lock_guard lock(mutex_);
+  has_work_ = closing_;
   if (closing_ && incoming_.submissions.empty()) return false;
-  work_.submissions.swap(incoming_.submissions);
+  std::swap(work_.submissions, incoming_.submissions);
   std::swap(work_.watches, incoming_.watches);
   if (!loads_left) {
     work_.loads.clear();
@@ -130,27 +134,47 @@ bool Writer::wait_for_work() {
   return true;
 }
 
+// Until there is work, or another process has committed, or it is time to look.
+void Writer::sleep() {
+  asleep_ = true;
+  if (!has_work_) {
+    std::array<pollfd, 2> fds{{{wakeup_.fd(), POLLIN, 0}, {store_->change_fd(), POLLIN, 0}}};  // poll skips a -1
+    ::poll(fds.data(), fds.size(), kLookInterval.count());
+  }
+  asleep_ = false;
+  wakeup_.clear({});
+}
+
+void Writer::wake() {
+  has_work_ = true;
+  if (asleep_.exchange(false)) wakeup_.signal();
+}
+
+// A lone instance asks for its next commit within microseconds: to sleep and be woken takes longer.
+void Writer::stay_awake() {
+  const auto end = steady_clock::now() + kAwake;
+  while (!has_work_.load(std::memory_order_relaxed) && steady_clock::now() < end) std::this_thread::yield();
+}
+
 // ---------------------------------------------------------------- commits
 
-void Writer::commit(std::vector<Submission>& submissions) {
-  for (std::size_t first = 0; first < submissions.size(); first += kBatchItems) {
-    const std::size_t last = std::min(first + kBatchItems, submissions.size());
+void Writer::commit(Submissions& submissions) {
+  const std::size_t count = submissions.items.size();
+  committed_few_ = count > 0 && count <= kFew;
+  for (std::size_t first = 0; first < count; first += kBatchItems) {
+    const std::size_t last = std::min(first + kBatchItems, count);
     if (!commit_batch(submissions, first, last)) {
-      std::for_each(submissions.begin() + static_cast<std::ptrdiff_t>(first), submissions.end(),
-                    [&](const Submission& submission) { refuse(submission); });
+      for (std::size_t i = first; i < count; ++i) refuse(submissions.tells[i]);
       break;
     }
-    if (last < submissions.size()) mailbox_.post(outgoing_);
+    if (last < count) mailbox_.post(outgoing_);
   }
   submissions.clear();
 }
 
-bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t first, std::size_t last) {
+bool Writer::commit_batch(Submissions& submissions, std::size_t first, std::size_t last) {
   if (failure_) return false;
-  storage::WriteBatch batch;
-  batch.owner = owner_;
-  batch.items.reserve(last - first);
-  for (std::size_t i = first; i < last; ++i) batch.items.push_back(std::move(submissions[i].item));
+  const storage::WriteBatch batch{owner_, std::span(submissions.items).subspan(first, last - first)};
   WORKFLOWS_FAIL_POINT("before_commit");
   auto results = store_->commit(batch);
   // Somebody else holds the file: nothing was written, and nothing here can go on without it.
@@ -168,48 +192,53 @@ bool Writer::commit_batch(std::vector<Submission>& submissions, std::size_t firs
     return false;
   }
   WORKFLOWS_FAIL_POINT("after_commit");
-  for (std::size_t i = first; i < last; ++i) {
-    submissions[i].item = std::move(batch.items[i - first]);
-    tell(submissions[i], (*results)[i - first]);
-  }
+  for (std::size_t i = first; i < last; ++i) tell(submissions.tells[i], submissions.items[i], (*results)[i - first]);
   return true;
 }
 
-void Writer::tell(const Submission& submission, storage::ItemResult& result) {
-  std::visit(Overloaded{
-                 [](const TellNobody&) {},
-                 [&](const TellStep& step) { outgoing_.push_back(StepDurable{step.instance, step.ticket}); },
-                 [&](const TellRun& run) {
-                   outgoing_.push_back(RunDurable{run.instance});
-                   const auto [begin, end] = watches_.equal_range(run.instance);
-                   std::vector<Watch> due;
-                   for (auto watch = begin; watch != end; ++watch) due.push_back({watch->second, run.instance});
-                   watches_.erase(begin, end);
-                   answer_watches(std::move(due));
-                 },
-                 [&](const TellCreate& create) {
-                   outgoing_.push_back(CreateDone{create.call, std::get<storage::Created>(result)});
-                 },
-                 [&](const TellSend& send) {
-                   arrivals_due_ = true;
-                   const auto& event = std::get<storage::SendEvent>(submission.item);
-                   const auto refused = std::get<storage::Sent>(result).refused;
-                   CallReply reply{send.call, {}};
-                   if (refused) reply.result = refusal(*refused, event.workflow, event.id);
-                   outgoing_.push_back(Answered{std::move(reply)});
-                 },
-             },
-             submission.tell);
+void Writer::tell(Tell tell, const storage::Item& item, storage::ItemResult& result) {
+  std::visit(
+      Overloaded{
+          [](TellNobody) {},
+          [&](TellStep step) { tell_step(step); },
+          [&](TellRun run) {
+            outgoing_.push_back(RunDurable{run.instance});
+            const auto [begin, end] = watches_.equal_range(run.instance);
+            std::vector<Watch> due;
+            for (auto watch = begin; watch != end; ++watch) due.push_back({watch->second, run.instance});
+            watches_.erase(begin, end);
+            answer_watches(std::move(due));
+          },
+          [&](TellCreate create) { outgoing_.push_back(CreateDone{create.call, std::get<storage::Created>(result)}); },
+          [&](TellSend send) {
+            arrivals_due_ = true;
+            const auto& event = std::get<storage::SendEvent>(item);
+            const auto refused = std::get<storage::Sent>(result).refused;
+            CallReply reply{send.call, {}};
+            if (refused) reply.result = refusal(*refused, event.workflow, event.id);
+            outgoing_.push_back(Answered{std::move(reply)});
+          },
+      },
+      tell);
   if (auto* claimed = std::get_if<storage::Claimed>(&result)) {
     untaken_due_ |= !claimed->instances.empty();
     outgoing_.push_back(InstancesClaimed{std::move(claimed->instances)});
   }
 }
 
-void Writer::refuse(const Submission& submission) {
+// Steps make up nearly all messages: those that follow each other share one.
+void Writer::tell_step(TellStep step) {
+  auto* last = outgoing_.empty() ? nullptr : std::get_if<StepsDurable>(&outgoing_.back());
+  if (last == nullptr || last->steps.size() == kStepsInMessage) {
+    last = &std::get<StepsDurable>(outgoing_.emplace_back(StepsDurable{}));
+  }
+  last->steps.push_back({step.instance, step.ticket});
+}
+
+void Writer::refuse(Tell tell) {
   const auto answer = [&](CallId call) { outgoing_.push_back(Answered{{call, *failure_}}); };
-  if (const auto* create = std::get_if<TellCreate>(&submission.tell)) answer(create->call);
-  if (const auto* send = std::get_if<TellSend>(&submission.tell)) answer(send->call);
+  if (const auto* create = std::get_if<TellCreate>(&tell)) answer(create->call);
+  if (const auto* send = std::get_if<TellSend>(&tell)) answer(send->call);
 }
 
 void Writer::fail(Error error) {
@@ -229,13 +258,17 @@ std::optional<T> Writer::checked(std::expected<T, Error> result) {
 
 // A few at a time, so that recovery of many instances does not hold up the commits of those that run already.
 void Writer::load_instances() {
-  for (std::size_t n = 0; n < kLoadsBetweenCommits && next_load_ < work_.loads.size() && !failure_; ++n) {
-    auto loaded = checked(store_->load(work_.loads[next_load_]));
-    if (!loaded) return;
-    ++next_load_;
-    loads_.fetch_add(1, std::memory_order_relaxed);
-    outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
-  }
+  if (failure_ || next_load_ == work_.loads.size()) return;
+  const std::size_t end = std::min(next_load_ + kLoadsBetweenCommits, work_.loads.size());
+  auto read = store_->together([&] {
+    for (; next_load_ < end; ++next_load_) {
+      auto loaded = checked(store_->load(work_.loads[next_load_]));
+      if (!loaded) return;
+      loads_.fetch_add(1, std::memory_order_relaxed);
+      outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
+    }
+  });
+  if (!read && read.error().code != ErrorCode::store_busy) fail(std::move(read.error()));
 }
 
 void Writer::answer_watches(std::vector<Watch> watches) {
@@ -281,8 +314,8 @@ void Writer::keep_ownership() {
   if (failure_) return;
   const auto now = steady_clock::now();
   if (now >= next_renewal_) {
-    storage::WriteBatch batch{owner_, {storage::Renew{lease_}}};
-    if (checked(store_->commit(batch))) next_renewal_ = now + lease_ / 3;
+    const storage::Item renew = storage::Renew{lease_};
+    if (checked(store_->commit({owner_, {&renew, 1}}))) next_renewal_ = now + lease_ / 3;
   }
   if (now < next_look_at_owners_) return;
   next_look_at_owners_ = now + kOwnersInterval;

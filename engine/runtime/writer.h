@@ -4,8 +4,9 @@
 // batch. Between commits it reads what the host asks for, notices what other processes did, and keeps the ownership
 // alive.
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -17,6 +18,7 @@
 #include <workflows/host.h>
 
 #include "engine/runtime/mailbox.h"
+#include "engine/runtime/wakeup.h"
 #include "storage/store.h"
 
 namespace workflows::runtime {
@@ -38,9 +40,34 @@ struct TellSend {
 };
 using Tell = std::variant<TellNobody, TellStep, TellRun, TellCreate, TellSend>;
 
-struct Submission {
-  storage::Item item;
-  Tell tell{};
+// Items for the store, and what to tell when they are durable.
+struct Submissions {
+  std::vector<storage::Item> items;
+  std::vector<Tell> tells;
+
+  bool empty() const { return items.empty(); }
+  void push(storage::Item&& item, Tell tell) {
+    items.push_back(std::move(item));
+    tells.push_back(tell);
+  }
+  void push(InstanceKey instance, Entry&& entry, Tell tell) {
+    items.emplace_back(std::in_place_type<storage::AppendEntry>, instance, std::move(entry));
+    tells.push_back(tell);
+  }
+  // Leaves `others` empty.
+  void take(Submissions& others) {
+    if (empty()) {
+      std::swap(*this, others);
+    } else {
+      std::move(others.items.begin(), others.items.end(), std::back_inserter(items));
+      tells.insert(tells.end(), others.tells.begin(), others.tells.end());
+      others.clear();
+    }
+  }
+  void clear() {
+    items.clear();
+    tells.clear();
+  }
 };
 
 class Writer {
@@ -52,8 +79,8 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   // Any thread; order is kept. Leaves `submissions` empty.
-  void submit(std::vector<Submission>& submissions);
-  void submit(Submission submission);
+  void submit(Submissions& submissions);
+  void submit(storage::Item&& item, Tell tell);
   void load(InstanceKey instance);
   void watch(CallId call, InstanceKey instance);
 
@@ -70,7 +97,7 @@ class Writer {
     InstanceKey instance;
   };
   struct Work {
-    std::vector<Submission> submissions;
+    Submissions submissions;
     std::vector<InstanceKey> loads;
     std::vector<Watch> watches;
     bool empty() const { return submissions.empty() && loads.empty() && watches.empty(); }
@@ -78,16 +105,20 @@ class Writer {
 
   void run();
   bool wait_for_work();
-  void commit(std::vector<Submission>& submissions);
-  bool commit_batch(std::vector<Submission>& submissions, std::size_t first, std::size_t last);
-  void tell(const Submission& submission, storage::ItemResult& result);
+  void sleep();
+  void wake();  // any thread
+  void stay_awake();
+  void commit(Submissions& submissions);
+  bool commit_batch(Submissions& submissions, std::size_t first, std::size_t last);
+  void tell(Tell tell, const storage::Item& item, storage::ItemResult& result);
+  void tell_step(TellStep step);
   void load_instances();
   void answer_watches(std::vector<Watch> watches);
   void look_around();
   void fetch_arrivals();
   void keep_ownership();
   void fail(Error error);
-  void refuse(const Submission& submission);
+  void refuse(Tell tell);
   template <class T>
   std::optional<T> checked(std::expected<T, Error> result);
 
@@ -97,13 +128,16 @@ class Writer {
   storage::Owner owner_;
 
   std::mutex mutex_;
-  std::condition_variable wake_;
-  Work incoming_;         // guarded by mutex_
-  bool closing_ = false;  // guarded by mutex_
+  Work incoming_;                       // guarded by mutex_
+  bool closing_ = false;                // guarded by mutex_
+  std::atomic<bool> has_work_ = false;  // it came since the thread looked
+  std::atomic<bool> asleep_ = false;
+  Wakeup wakeup_;
 
   // The thread's own.
   Work work_;
   std::size_t next_load_ = 0;
+  bool committed_few_ = false;  // in the last round
   std::vector<Message> outgoing_;
   std::unordered_multimap<InstanceKey, CallId> watches_;
   std::int64_t last_arrival_ = 0;

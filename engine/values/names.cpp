@@ -63,6 +63,8 @@ void check_event_type(std::string_view type) { check(type, kEventType); }
 
 void check_step_name(std::string_view name) {
   constexpr std::size_t kMaxLength = 256;
+  const auto is_printable_ascii = [](char c) { return c >= 0x20 && c < 0x7f; };
+  if (!name.empty() && name.size() <= kMaxLength && std::ranges::all_of(name, is_printable_ascii)) return;
   const auto refuse_name = [&](std::string_view problem) {
     refuse("step name", name, problem, "1 to 256 characters of any script, no control characters");
   };

@@ -1,6 +1,7 @@
 #include "engine/workflow/bodies.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -13,6 +14,9 @@ namespace workflows::detail {
 namespace {
 
 constexpr std::uint32_t kLeastThreads = 4;
+constexpr std::size_t kCollected = 64;
+constexpr std::size_t kFew = 4;
+constexpr auto kAwake = std::chrono::microseconds(50);
 
 std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
@@ -20,38 +24,83 @@ std::uint32_t pool_size(std::uint32_t wanted) {
 
 decltype(Attempt::outcome) run_body(Attempt& attempt) {
   try {
-    return Value{attempt.operation.step->run_body(attempt.context ? &*attempt.context : nullptr)};
-  } catch (...) { return to_failure(std::current_exception()); }
+    return Value{attempt.operation.step->run_body(attempt.context.get())};
+  } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
 }
 
 decltype(Attempt::outcome) choose_delay(Attempt& attempt) {
   try {
     return attempt.operation.step->delay(attempt.number, *attempt.failed);
-  } catch (...) { return to_failure(std::current_exception()); }
+  } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
 }
 
 }  // namespace
 
-Bodies::Bodies(std::uint32_t threads, std::function<void()> wake) : wake_(std::move(wake)), pool_(pool_size(threads)) {}
+Bodies::Bodies(std::uint32_t threads, std::function<void()> wake)
+    : threads_(pool_size(threads)), wake_(std::move(wake)), pool_(threads_) {}
 
-void Bodies::start(std::unique_ptr<Attempt> attempt) {
-  boost::asio::post(pool_, [this, attempt = std::move(attempt)]() mutable { carry_out(std::move(attempt)); });
+Bodies::~Bodies() {
+  pool_.join();
+  waiting_.consume_all([](Attempt* attempt) { delete attempt; });
+  take_ended();
 }
 
-void Bodies::carry_out(std::unique_ptr<Attempt> attempt) {
-  if (!attempt->cancelled) attempt->outcome = attempt->failed ? choose_delay(*attempt) : run_body(*attempt);
-  bool first = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    first = ended_.empty();
-    ended_.push_back(std::move(attempt));
+void Bodies::start(std::unique_ptr<Attempt> attempt) {
+  collected_.push_back(std::move(attempt));
+  if (collected_.size() == kCollected) hand_over();
+}
+
+void Bodies::hand_over() {
+  if (collected_.empty()) return;
+  handed_over_few_ = collected_.size() <= kFew;
+  for (auto& attempt : collected_) waiting_.push(attempt.release());
+  collected_.clear();
+  call_a_thread();
+}
+
+void Bodies::call_a_thread() {
+  auto busy = busy_threads_.load();
+  while (busy < threads_) {
+    if (!busy_threads_.compare_exchange_weak(busy, busy + 1)) continue;
+    boost::asio::post(pool_, [this] { carry_out_waiting(); });
+    return;
   }
-  if (first) wake_();
+}
+
+// A thread that finds more than it takes calls the next one.
+void Bodies::carry_out_waiting() {
+  Attempt* attempt = nullptr;
+  while (waiting_.pop(attempt)) {
+    if (!waiting_.empty()) call_a_thread();
+    carry_out(*attempt);
+  }
+  --busy_threads_;
+  if (!waiting_.empty()) call_a_thread();  // what came between the look and the farewell
+}
+
+void Bodies::carry_out(Attempt& attempt) {
+  if (!attempt.cancelled) attempt.outcome = attempt.failed ? choose_delay(attempt) : run_body(attempt);
+  Attempt* before = ended_.load();
+  do { attempt.ended_before = before; } while (!ended_.compare_exchange_weak(before, &attempt));
+  // From here on the attempt is the loop's.
+  if (before == nullptr && !loop_watches_) wake_();
+}
+
+// To sleep and be woken takes longer than most bodies.
+bool Bodies::wait_briefly() {
+  if (!std::exchange(handed_over_few_, false)) return false;
+  loop_watches_ = true;
+  const auto end = std::chrono::steady_clock::now() + kAwake;
+  while (ended_ == nullptr && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  loop_watches_ = false;
+  return ended_ != nullptr;
 }
 
 std::vector<std::unique_ptr<Attempt>> Bodies::take_ended() {
-  const std::scoped_lock lock(mutex_);
-  return std::exchange(ended_, {});
+  std::vector<std::unique_ptr<Attempt>> ended;
+  for (Attempt* next = ended_.exchange(nullptr); next != nullptr; next = next->ended_before) ended.emplace_back(next);
+  std::ranges::reverse(ended);
+  return ended;
 }
 
 }  // namespace workflows::detail

@@ -1,18 +1,19 @@
 #pragma once
-// Step bodies on a bounded pool of threads. What ended is collected; the loop is woken once for all that came since it
-// looked.
+// Step bodies on a bounded pool of threads. The loop hands over all bodies of a turn at once; threads take one after
+// the other, so that none waits behind a long one while a thread is idle. What ended is collected; the loop is woken
+// once for all that came since it looked.
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <variant>
 #include <vector>
 
 #include <boost/asio/thread_pool.hpp>
+#include <boost/lockfree/queue.hpp>
 
 #include <workflows/step.h>
 
@@ -31,31 +32,49 @@ struct Attempt {
   Run& run;
   Operation& operation;  // stays where it is until the attempt was taken back
   const std::uint32_t number;
-  std::optional<StepContext> context;  // if the body takes it
+  std::atomic<bool> cancelled = false;  // if it has not begun, it need not
   std::stop_source stop{std::nostopstate};
-  std::optional<Failure> failed;                                   // set: choose the delay after this failure
-  std::shared_ptr<bool> delay_chosen;                              // by now; owned by the loop
-  std::atomic<bool> cancelled = false;                             // if it has not begun, it need not
-  std::variant<std::monostate, Value, Failure, Duration> outcome;  // nothing: it did not run
+  // Rare things are kept apart: there is one attempt for every step.
+  std::unique_ptr<StepContext> context;   // if the body takes it
+  std::unique_ptr<const Failure> failed;  // set: choose the delay after this failure
+  std::shared_ptr<bool> delay_chosen;     // by now; owned by the loop
+  std::variant<std::monostate, Value, std::unique_ptr<Failure>, Duration> outcome;  // nothing: it did not run
+  Attempt* ended_before = nullptr;                                                  // in the list of those that ended
 };
 
 class Bodies {
  public:
   // `wake` is called on a thread of the pool.
   Bodies(std::uint32_t threads, std::function<void()> wake);
+  ~Bodies();
+  Bodies(const Bodies&) = delete;
+  Bodies& operator=(const Bodies&) = delete;
 
+  // ---- the loop's thread
   void start(std::unique_ptr<Attempt> attempt);
-  std::vector<std::unique_ptr<Attempt>> take_ended();
+  // The threads begin with what was collected, at the latest. To be called once a turn.
+  void hand_over();
+  std::vector<std::unique_ptr<Attempt>> take_ended();  // in the order in which they ended
+  // If a few bodies were handed over just now: waits for some microseconds, in which most end. True: one has.
+  bool wait_briefly();
+
   bool on_this_thread() const { return pool_.get_executor().running_in_this_thread(); }
   // Nothing may be running.
   void join() { pool_.join(); }
 
  private:
-  void carry_out(std::unique_ptr<Attempt> attempt);
+  void call_a_thread();
+  void carry_out_waiting();
+  void carry_out(Attempt& attempt);
 
-  std::function<void()> wake_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Attempt>> ended_;
+  const std::uint32_t threads_;
+  const std::function<void()> wake_;
+  std::vector<std::unique_ptr<Attempt>> collected_;
+  boost::lockfree::queue<Attempt*> waiting_{1024};  // owned
+  std::atomic<Attempt*> ended_ = nullptr;           // the newest; owned
+  std::atomic<std::uint32_t> busy_threads_ = 0;
+  std::atomic<bool> loop_watches_ = false;  // and needs not be woken
+  bool handed_over_few_ = false;
   mutable boost::asio::thread_pool pool_;
 };
 

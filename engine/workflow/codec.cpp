@@ -1,5 +1,6 @@
 #include <workflows/codec.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -44,9 +45,24 @@ std::size_t sequence_length(std::string_view text) {
   return overlong || surrogate || too_large ? 0 : length;
 }
 
+// ASCII characters that stand for themselves.
+constexpr auto kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+constexpr bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
+
 void write(std::string_view text, std::string& out) {
+  out.reserve(out.size() + text.size() + 2);
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
+    const auto plain = std::find_if_not(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(), is_plain);
+    if (const auto end = static_cast<std::size_t>(plain - text.begin()); end > i) {
+      out.append(text, i, end - i);
+      i = end;
+      continue;
+    }
     const std::size_t length = sequence_length(text.substr(i));
     if (length == 0) {
       throw Unwritable{"",

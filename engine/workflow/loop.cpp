@@ -127,19 +127,24 @@ void Loop::wait_for_host() {
   });
 }
 
-void Loop::turn() try {
+void Loop::turn() {
   if (state_ == State::closed) return;
-  bool more = true;
-  while (more) {
-    take_ended_bodies();
-    auto actions = host_.poll();
-    for (Action& action : actions) {
-      std::visit([this](auto& what) { handle(what); }, action);
-    }
-    more = !actions.empty() || release_stalled();
-  }
+  try {
+    while (carry_out_actions() || release_stalled() || bodies_.wait_briefly()) {}
+  } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
+  bodies_.hand_over();  // what is left of a turn that broke off
   if (state_ == State::closing && retiring_.empty()) end_close();
-} catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
+}
+
+bool Loop::carry_out_actions() {
+  take_ended_bodies();
+  auto actions = host_.poll();
+  for (Action& action : actions) {
+    std::visit([this](auto& what) { handle(what); }, action);
+  }
+  bodies_.hand_over();
+  return !actions.empty();
+}
 
 void Loop::take_ended_bodies() {
   for (const auto& attempt : bodies_.take_ended()) {
@@ -219,7 +224,10 @@ void Loop::retire(InstanceKey instance, Leave leave) {
 }
 
 void Loop::retire_all() {
-  while (!runs_.empty()) retire(runs_.begin()->first, Leave::for_good);
+  std::vector<InstanceKey> all;
+  all.reserve(runs_.size());
+  for (const auto& [instance, run] : runs_) all.push_back(instance);
+  for (const InstanceKey instance : all) retire(instance, Leave::for_good);
 }
 
 void Loop::let_go(Run& run) {

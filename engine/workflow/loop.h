@@ -19,6 +19,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <workflows/engine.h>
 #include <workflows/host.h>
@@ -63,6 +64,7 @@ class Loop {
   void check_thread() const;
   void wait_for_host();
   void turn();
+  bool carry_out_actions();  // false: there were none
   void take_ended_bodies();
   bool release_stalled();
   Run* find(InstanceKey instance) const;
@@ -103,7 +105,7 @@ class Loop {
   Bodies bodies_;
   Calls calls_;
 
-  std::unordered_map<InstanceKey, std::unique_ptr<Run>> runs_;
+  boost::unordered_flat_map<InstanceKey, std::unique_ptr<Run>> runs_;
   std::unordered_map<const Run*, Retiring> retiring_;
   std::vector<InstanceKey> replaying_;
   State state_ = State::open;

@@ -243,23 +243,26 @@ void Run::resolve(Ticket ticket, Outcome outcome) {
   Operation* operation = find(ticket);
   if (retired_ || operation == nullptr) return;
   if (operation->running != nullptr) warn_of_deaf_body(*operation);
+  if (held_.empty() && operation->running == nullptr) return deliver(*operation, std::move(outcome));
   held_.emplace_back(ticket, std::move(outcome));
-  deliver_held();
 }
 
 void Run::deliver_held() {
   while (!held_.empty() && !retired_) {
-    auto& [ticket, outcome] = held_.front();
-    Operation& operation = *find(ticket);
+    Operation& operation = *find(held_.front().first);
     if (operation.running != nullptr) return;
-    asked_[ticket] = nullptr;
-    Operation::End end = std::visit([](auto& value) { return Operation::End(std::move(value)); }, outcome);
+    Outcome outcome = std::move(held_.front().second);
     held_.pop_front();
-    conclude(operation, std::move(end));
+    deliver(operation, std::move(outcome));
   }
 }
 
-void Run::conclude(Operation& operation, Operation::End end) {
+void Run::deliver(Operation& operation, Outcome&& outcome) {
+  asked_[*operation.ticket] = nullptr;
+  std::visit([&](auto& value) { conclude(operation, std::move(value)); }, outcome);
+}
+
+void Run::conclude(Operation& operation, Operation::End&& end) {
   operation.end = std::move(end);
   Waiter* waiter = operation.waiter;
   if (operation.node_started) loop_.host().node_finished(instance_, *operation.node, !operation.failed());
@@ -297,7 +300,7 @@ void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
     if (std::exchange(*chosen, true)) return;
     loop_.host().delay_chosen(instance_, ticket, number, delay_failure(*step, "took longer than 5 seconds", failure));
   });
-  attempt->failed = std::move(failure);
+  attempt->failed = std::make_unique<const Failure>(std::move(failure));
   launch(std::move(attempt));
 }
 
@@ -308,8 +311,9 @@ void Run::launch(Operation& operation, std::uint32_t number) {
     const Host& host = loop_.host();
     const Ticket ticket = *operation.ticket;
     attempt->stop = std::stop_source();
-    attempt->context.emplace(step.name, host.occurrence(instance_, ticket), number, host.step_config(instance_, ticket),
-                             host.idempotency_key(instance_, ticket), attempt->stop.get_token());
+    attempt->context = std::make_unique<StepContext>(step.name, host.occurrence(instance_, ticket), number,
+                                                     host.step_config(instance_, ticket),
+                                                     host.idempotency_key(instance_, ticket), attempt->stop.get_token());
   }
   launch(std::move(attempt));
 }
@@ -337,9 +341,9 @@ void Run::report(Attempt& attempt) {
   const Ticket ticket = *attempt.operation.ticket;
   if (auto* value = std::get_if<Value>(&attempt.outcome)) {
     loop_.host().body_finished(instance_, ticket, attempt.number, std::move(*value));
-  } else if (auto* failure = std::get_if<Failure>(&attempt.outcome); failure && !retired_) {
+  } else if (auto* failure = std::get_if<std::unique_ptr<Failure>>(&attempt.outcome); failure && !retired_) {
     // A failure of a body that was told to stop because the engine closes is not the body's.
-    loop_.host().body_finished(instance_, ticket, attempt.number, std::move(*failure));
+    loop_.host().body_finished(instance_, ticket, attempt.number, std::move(**failure));
   }
 }
 
@@ -347,8 +351,8 @@ void Run::report_delay(Attempt& attempt) {
   if (std::exchange(*attempt.delay_chosen, true) || retired_) return;
   const StepNode& step = *attempt.operation.step;
   std::variant<Duration, Failure> answer = Duration(Millis(0));
-  if (const auto* failure = std::get_if<Failure>(&attempt.outcome)) {
-    answer = delay_failure(step, "threw " + describe(*failure), *attempt.failed);
+  if (const auto* failure = std::get_if<std::unique_ptr<Failure>>(&attempt.outcome)) {
+    answer = delay_failure(step, "threw " + describe(**failure), *attempt.failed);
   } else if (const Duration delay = std::get<Duration>(attempt.outcome);
              delay.millis() < Millis(0) || delay.millis() > kMaxDuration) {
     answer = delay_failure(step, fmt::format("returned {} ms; accepted are 0 to 10 years", delay.millis().count()),

@@ -7,7 +7,7 @@
 // whose dependency failed waits for its other dependencies to end; frames are destroyed when no body runs.
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -68,7 +68,8 @@ class Run {
   void begin(Operation& operation);
   void fail(Operation& operation);
   void begin_failed();
-  void conclude(Operation& operation, Operation::End end);
+  void conclude(Operation& operation, Operation::End&& end);
+  void deliver(Operation& operation, Outcome&& outcome);
   void deliver_held();
   void resume(std::coroutine_handle<> code);
   void finish(BodyOutcome outcome);
@@ -91,7 +92,7 @@ class Run {
   std::vector<Operation*> asked_;    // by ticket; null: ended
   std::vector<Node> graph_;          // by node
   std::vector<Operation*> failing_;  // a dependency has failed, others have not ended
-  std::deque<std::pair<Ticket, Outcome>> held_;
+  std::list<std::pair<Ticket, Outcome>> held_;  // nearly always empty
 };
 
 }  // namespace workflows::detail

@@ -120,8 +120,8 @@ int main(int argc, char** argv) try {
   try {
     week.send_event("groceries-list", kRecipes, "the list");  // at every start; counted once, for it has an id
   } catch (const workflows::InstanceFinishedError&) {}
-  std::cout << workflows::to_json(week.result<Groceries>()) << std::endl;
+  std::cout << workflows::to_json(week.result<Groceries>()) << '\n';
 } catch (const std::exception& error) {
-  std::cerr << error.what() << std::endl;
+  std::cerr << error.what() << '\n';
   return 1;
 }

@@ -42,8 +42,8 @@ int main(int argc, char** argv) try {
   engine.start();
   auto instance =
       engine.create("hello", "World", {.id = argv[2], .on_conflict = workflows::OnConflict::return_existing});
-  std::cout << workflows::to_json(instance.result<std::string>()) << std::endl;
+  std::cout << workflows::to_json(instance.result<std::string>()) << '\n';
 } catch (const std::exception& error) {
-  std::cerr << error.what() << std::endl;
+  std::cerr << error.what() << '\n';
   return 1;
 }

@@ -62,6 +62,7 @@ Workflow<Report> pipeline(const Event& event, Step& step) {
   const std::vector<std::string> files = co_await list;
 
   std::vector<DeclaredStep<Count>> counts;
+  counts.reserve(files.size());
   for (const std::string& file : files) {
     counts.push_back(step.do_("count " + file, [&](StepContext& context) {
       record(context);
@@ -106,8 +107,8 @@ int main(int argc, char** argv) try {
   engine.start();
   auto instance = engine.create("pipeline", folder.string(),
                                 {.id = argv[2], .on_conflict = workflows::OnConflict::return_existing});
-  std::cout << workflows::to_json(instance.result<Report>()) << std::endl;
+  std::cout << workflows::to_json(instance.result<Report>()) << '\n';
 } catch (const std::exception& error) {
-  std::cerr << error.what() << std::endl;
+  std::cerr << error.what() << '\n';
   return 1;
 }

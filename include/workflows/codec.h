@@ -16,6 +16,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -32,6 +33,14 @@ std::string json_text(const boost::json::value& value);
 std::string json_text(double value);
 std::string json_text(std::string_view value);
 boost::json::value json_value(std::string_view text);
+
+// What stands between the quotes of a JSON string without escapes.
+inline std::optional<std::string_view> plain_text(std::string_view json) {
+  if (json.size() < 2 || json.front() != '"' || json.back() != '"') return std::nullopt;
+  const std::string_view text = json.substr(1, json.size() - 2);
+  if (text.find('"') != text.npos || text.find('\\') != text.npos) return std::nullopt;
+  return text;
+}
 
 // Inside a catch block: turn what is in flight into a SerializationError that names the type.
 [[noreturn]] void throw_not_encoded(const std::type_info& type);
@@ -69,6 +78,9 @@ T decode(std::string_view json) {
       const char* end = json.data() + json.size();
       if (auto [rest, error] = std::from_chars(json.data(), end, value); error == std::errc{} && rest == end)
         return value;
+    }
+    if constexpr (std::same_as<T, std::string>) {
+      if (const auto plain = plain_text(json)) return std::string(*plain);
     }
     return boost::json::value_to<T>(json_value(json));
   }

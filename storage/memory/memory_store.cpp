@@ -96,6 +96,7 @@ class MemoryStore final : public Store {
   std::expected<bool, Error> changed() override;
   std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
   std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
+  std::expected<void, Error> together(const std::function<void()>& reads) override;
   std::expected<Loaded, Error> load(InstanceKey key) override;
   std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) override;
   std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) override;
@@ -431,6 +432,11 @@ std::expected<std::vector<InstanceKey>, Error> MemoryStore::with_untaken_events(
   });
   if (!done) return std::unexpected(done.error());
   return std::vector<InstanceKey>(keys.begin(), keys.end());
+}
+
+std::expected<void, Error> MemoryStore::together(const std::function<void()>& reads) {
+  reads();
+  return {};
 }
 
 std::expected<Loaded, Error> MemoryStore::load(InstanceKey key) {

@@ -51,6 +51,7 @@ std::expected<std::vector<ItemResult>, Error> SqliteStore::commit(const WriteBat
     results.reserve(batch.items.size());
     for (const Item& item : batch.items)
       results.push_back(std::visit([&](const auto& typed) { return apply(batch, typed); }, item));
+    journal_.flush();
     settle_heads_if_due();
   });
   if (!written) return std::unexpected(written.error());
@@ -92,6 +93,7 @@ void SqliteStore::roll_back() {
   if (connection_->in_transaction()) sqlite3_exec(connection_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   heads_.undo();
   names_.forget();
+  journal_.forget();
 }
 
 void SqliteStore::poison(const Error& error) {
@@ -122,7 +124,7 @@ void SqliteStore::settle_heads_if_due() {
     Query(*connection_, sql::kStoreHead, instance, head.newest).run();
     heads_.set(instance, {.newest = head.newest, .stored = head.newest});
   }
-  Query(*connection_, sql::kMoveScan, owner_.id, last_seq_).run();
+  Query(*connection_, sql::kMoveScan, owner_.id, journal_.last()).run();
   unsettled_entries_ = 0;
 }
 
@@ -141,8 +143,8 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) {
   const auto workflow = names_.find_or_add(item.workflow);
   const StoredValue params(*connection_, item.params);
   const auto status = item.owned ? Status::running : Status::queued;
-  Query(*connection_, sql::kCreate, workflow, item.id, static_cast<int>(status), owner, item.owned, item.created,
-        Maybe{item.version}, params)
+  Query(*connection_, item.new_id ? sql::kCreateNew : sql::kCreate, workflow, item.id, static_cast<int>(status), owner,
+        item.owned, item.created, Maybe{item.version}, params)
       .run();
   if (connection_->changed_rows() == 1) {
     const InstanceKey key = connection_->last_id();
@@ -159,8 +161,7 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) {
 ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) {
   owner_of(batch);
   const Head head = head_for_writing(item.instance);
-  append_entry(*connection_, item.instance, head.newest, item.entry);
-  last_seq_ = connection_->last_id();
+  const auto seq = journal_.append(item.instance, head.newest, item.entry);
   ++unsettled_entries_;
   if (item.entry.kind == EntryKind::wait_taken) {
     Query(*connection_, sql::kTakeEvent, item.entry.event, item.instance).run();
@@ -170,10 +171,10 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) 
   }
   if (is_terminal(item.entry.kind)) {
     const auto status = final_status(item.entry.kind);
-    Query(*connection_, sql::kFinish, item.instance, static_cast<int>(status), item.entry.at, last_seq_).run();
+    Query(*connection_, sql::kFinish, item.instance, static_cast<int>(status), item.entry.at, seq).run();
     heads_.erase(item.instance);
   } else {
-    heads_.set(item.instance, {.newest = last_seq_, .stored = head.stored});
+    heads_.set(item.instance, {.newest = seq, .stored = head.stored});
   }
   return Done{};
 }

@@ -88,12 +88,17 @@ class Query {
   Query(Connection& connection, const char* sql, const Args&... args)
       : connection_(connection), statement_(connection.prepared(sql)) {
     ++connection.statements;
-    [[maybe_unused]] int index = 0;
-    (bind(++index, args), ...);
+    bind_next(args...);
   }
   ~Query() { sqlite3_reset(statement_); }
   Query(const Query&) = delete;
   Query& operator=(const Query&) = delete;
+
+  // Further arguments, after those of the constructor.
+  template <class... Args>
+  void bind_next(const Args&... args) {
+    (bind(++bound_, args), ...);
+  }
 
   // The next row, if there is one.
   bool next();
@@ -136,6 +141,7 @@ class Query {
 
   Connection& connection_;
   sqlite3_stmt* statement_;
+  int bound_ = 0;
 };
 
 // A text that costs nothing when it is empty.

@@ -5,9 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <workflows/journal.h>
 
@@ -56,7 +57,7 @@ class Heads {
   auto end() const { return heads_.end(); }
 
  private:
-  std::unordered_map<InstanceKey, Head> heads_;
+  boost::unordered_flat_map<InstanceKey, Head> heads_;
   std::vector<std::pair<InstanceKey, std::optional<Head>>> undo_;
 };
 

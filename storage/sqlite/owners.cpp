@@ -101,7 +101,9 @@ std::uint32_t SqliteStore::replace_dead() {
 
 bool SqliteStore::is_current(const Owner& owner) {
   Query row(*connection_, sql::kFence, owner.id, owner.epoch);
-  return row.next();
+  if (!row.next()) return false;
+  journal_.number_after(row.integer(0));
+  return true;
 }
 
 // Without its row an owner can write no more: every batch asks for it.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
@@ -20,7 +21,8 @@ Failed unknown_instance(InstanceKey key) {
 std::expected<void, Error> SqliteStore::read(const std::function<void()>& work) {
   if (const auto error = unusable()) return std::unexpected(*error);
   try {
-    const Snapshot snapshot(*connection_);
+    std::optional<Snapshot> snapshot;
+    if (!connection_->in_transaction()) snapshot.emplace(*connection_);
     work();
     return {};
   } catch (const Failed& failure) { return std::unexpected(failure.error); }
@@ -28,10 +30,17 @@ std::expected<void, Error> SqliteStore::read(const std::function<void()>& work) 
 
 std::expected<bool, Error> SqliteStore::changed() {
   if (const auto error = unusable()) return std::unexpected(*error);
+  if (notice_) notice_->clear();  // before the look: what comes after it is told again
   try {
     const auto version = connection_->integer(sql::kDataVersion);
     return std::exchange(data_version_, version) != version;
   } catch (const Failed& failure) { return std::unexpected(failure.error); }
+}
+
+// Every commit of anybody is written to the WAL, which is there as long as a connection is open.
+int SqliteStore::change_fd() {
+  if (!notice_) notice_.emplace(connection_->path() + "-wal");
+  return notice_->fd();
 }
 
 std::expected<Store::Arrivals, Error> SqliteStore::arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) {

@@ -62,14 +62,6 @@ void WorkflowNames::forget() {
   names_.clear();
 }
 
-void append_entry(Connection& connection, InstanceKey instance, std::int64_t prev, const Entry& e) {
-  const StoredValue value(connection, e.value);
-  Query(connection, sql::kAppend, instance, prev, static_cast<int>(e.kind), e.step, e.attempt, e.at, e.began,
-        Maybe{e.name}, static_cast<int>(e.step_kind), e.occurrence, e.after, e.need, e.deadline, e.event,
-        Maybe{e.event_type}, Maybe{e.detail}, value)
-      .run();
-}
-
 InstanceInfo read_info(const Query& row, WorkflowNames& names) {
   return {.key = row.integer(0),
           .workflow = names.name(row.integer(1)),
@@ -93,11 +85,11 @@ Entry read_entry(Connection& connection, const Query& row) {
           .attempt = row.integer<std::uint32_t>(4),
           .at = row.time(5),
           .began = row.optional_time(6),
-          .deadline = row.optional_time(12),
-          .event = row.integer(13),
-          .event_type = std::string(row.text(14)),
-          .detail = std::string(row.text(15)),
-          .value = read_value(connection, row, 16)};
+          .deadline = row.optional_time(13),
+          .event = row.integer(14),
+          .event_type = std::string(row.text(15)),
+          .detail = std::string(row.text(16)),
+          .value = read_value(connection, row, 12)};
 }
 
 InboxEvent read_event(Connection& connection, const Query& row) {

@@ -54,8 +54,6 @@ class WorkflowNames {
   std::unordered_map<std::int64_t, std::string> names_;
 };
 
-void append_entry(Connection& connection, InstanceKey instance, std::int64_t prev, const Entry& entry);
-
 // Rows of the columns that sql.h lists for them.
 InstanceInfo read_info(const Query& row, WorkflowNames& names);
 Entry read_entry(Connection& connection, const Query& row);

@@ -18,7 +18,7 @@ CREATE TABLE workflows(
 );
 
 CREATE TABLE instances(
-  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  key INTEGER PRIMARY KEY,
   workflow INTEGER NOT NULL,
   id TEXT NOT NULL,
   generation INTEGER NOT NULL,
@@ -37,23 +37,23 @@ CREATE INDEX instances_unfinished ON instances(status, owner, workflow) WHERE st
 
 CREATE TABLE journal(
   seq INTEGER PRIMARY KEY,
-  instance INTEGER NOT NULL,
-  prev INTEGER NOT NULL,
-  kind INTEGER NOT NULL,
-  step INTEGER NOT NULL,
-  attempt INTEGER NOT NULL,
-  at INTEGER NOT NULL,
+  instance INTEGER,
+  prev INTEGER,
+  kind INTEGER,
+  step INTEGER,
+  attempt INTEGER,
+  at INTEGER,
   began INTEGER,
   name TEXT,
-  step_kind INTEGER NOT NULL,
-  occurrence INTEGER NOT NULL,
-  after INTEGER NOT NULL,
-  need INTEGER NOT NULL,
+  step_kind INTEGER,
+  occurrence INTEGER,
+  after INTEGER,
+  need INTEGER,
+  value,
   deadline INTEGER,
-  event INTEGER NOT NULL,
+  event INTEGER,
   event_type TEXT,
-  detail TEXT,
-  value
+  detail TEXT
 );
 
 CREATE TABLE inbox(

@@ -8,9 +8,9 @@ namespace workflows::storage::sqlite::sql {
 // In the order that `read_info` expects.
 #define WORKFLOWS_SQL_INFO "key, workflow, id, generation, status, created, updated, wake, version"
 // In the order that `read_entry` expects.
-#define WORKFLOWS_SQL_ENTRY                                                                                     \
-  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, deadline, event, " \
-  "event_type, detail, value"
+#define WORKFLOWS_SQL_COMMON \
+  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, value"
+#define WORKFLOWS_SQL_ENTRY WORKFLOWS_SQL_COMMON ", deadline, event, event_type, detail"
 
 // ---- workflows
 inline constexpr char kWorkflowId[] = "SELECT id FROM workflows WHERE name = ?1";
@@ -24,6 +24,9 @@ inline constexpr char kBlob[] = "SELECT data FROM blobs WHERE id = ?1";
 inline constexpr char kRemoveBlob[] = "DELETE FROM blobs WHERE id = ?1";
 
 // ---- instances
+inline constexpr char kCreateNew[] =
+    "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
+    "params) VALUES(?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8)";
 // Also refuses when a later generation exists and the first one was deleted: that is why it is not left to the index.
 inline constexpr char kCreate[] =
     "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
@@ -60,8 +63,12 @@ inline constexpr char kClaim[] = "UPDATE instances SET owner = ?2, status = ?3 W
 
 // ---- journal
 inline constexpr char kAppend[] =
-    "INSERT INTO journal(" WORKFLOWS_SQL_ENTRY
-    ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    "INSERT INTO journal(seq, " WORKFLOWS_SQL_ENTRY ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+#define WORKFLOWS_SQL_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define WORKFLOWS_SQL_FIVE_ROWS \
+  WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW
+inline constexpr char kAppendTen[] =
+    "INSERT INTO journal(seq, " WORKFLOWS_SQL_COMMON ") VALUES" WORKFLOWS_SQL_FIVE_ROWS ", " WORKFLOWS_SQL_FIVE_ROWS;
 inline constexpr char kEntry[] = "SELECT " WORKFLOWS_SQL_ENTRY " FROM journal WHERE seq = ?1";
 inline constexpr char kTail[] = "SELECT seq, instance FROM journal WHERE seq > ?1";
 inline constexpr char kNewestInTail[] = "SELECT max(seq) FROM journal WHERE seq > ?1 AND instance = ?2";
@@ -81,7 +88,9 @@ inline constexpr char kWithUntaken[] =
     "AND EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key AND taken = 0)";
 
 // ---- owners
-inline constexpr char kFence[] = "SELECT 1 FROM owners WHERE id = ?1 AND epoch = ?2";
+// Tells as well after which entry those of this owner are numbered.
+inline constexpr char kFence[] =
+    "SELECT (SELECT coalesce(max(seq), 0) FROM journal) FROM owners WHERE id = ?1 AND epoch = ?2";
 // The epoch is the time of opening: ids alone may come again in a database that was restored from a copy.
 inline constexpr char kOpenOwner[] =
     "INSERT INTO owners(epoch, lease_until, pid, scan_from) "

@@ -14,6 +14,12 @@ namespace {
 // `create_file` has a handle of its own.
 std::mutex opening_mutex;
 
+// Without its statistics of memory SQLite takes no lock for each allocation. They can be switched off only before
+// SQLite is first used: where a program has used it already, they stay on.
+void do_without_memory_statistics() {
+  [[maybe_unused]] static const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 class SqliteDatabase final : public Database {
  public:
   SqliteDatabase(OpenOptions options, std::string path, Millis busy_timeout)
@@ -34,6 +40,7 @@ class SqliteDatabase final : public Database {
 };
 
 void SqliteDatabase::prepare() {
+  do_without_memory_statistics();
   if (!options_.read_only) {
     const std::lock_guard lock(opening_mutex);
     if (options_.create) create_file(path_);

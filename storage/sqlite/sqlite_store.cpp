@@ -13,6 +13,7 @@ SqliteStore::SqliteStore(std::unique_ptr<Connection> connection, std::unique_ptr
       busy_timeout_(busy_timeout),
       pid_(getpid()),
       names_(*connection_),
+      journal_(*connection_),
       data_version_(connection_->integer(sql::kDataVersion)),
       checkpoint_at_pages_(kCheckpointPages) {}
 

@@ -8,8 +8,10 @@
 #include <set>
 #include <string>
 
+#include "storage/sqlite/change_notice.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/heads.h"
+#include "storage/sqlite/journal_appender.h"
 #include "storage/sqlite/lock_file.h"
 #include "storage/sqlite/rows.h"
 #include "storage/store.h"
@@ -34,8 +36,10 @@ class SqliteStore final : public Store {
   std::expected<void, Error> close_owner(const Owner& owner) override;
 
   std::expected<bool, Error> changed() override;
+  int change_fd() override;
   std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
   std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
+  std::expected<void, Error> together(const std::function<void()>& reads) override { return read(reads); }
   std::expected<Loaded, Error> load(InstanceKey key) override;
   std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) override;
   std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) override;
@@ -72,12 +76,12 @@ class SqliteStore final : public Store {
   };
   std::vector<DeadOwner> dead_owners();
   std::uint32_t replace_dead();
-  bool is_current(const Owner& owner);
+  bool is_current(const Owner& owner);  // if so, entries are numbered after what is there
   void give_back(OwnerId owner, std::int64_t scan_from);
   void settle(OwnerId owner, std::int64_t scan_from);
 
   // ---- read path (read.cpp)
-  // Does `work` as of one moment of the database.
+  // Does `work` as of one moment of the database. May be nested.
   std::expected<void, Error> read(const std::function<void()>& work);
   Loaded read_loaded(InstanceKey key);
   std::int64_t newest_entry(InstanceKey instance, OwnerId owner, std::int64_t head);
@@ -91,10 +95,12 @@ class SqliteStore final : public Store {
   pid_t pid_;
   WorkflowNames names_;
 
-  Owner owner_;                          // opened by this Store; id 0: none
-  Heads heads_;                          // of instances of `owner_`
-  std::int64_t last_seq_ = 0;            // of the transaction that runs
+  Owner owner_;  // opened by this Store; id 0: none
+  Heads heads_;  // of instances of `owner_`
+  JournalAppender journal_;
   std::uint64_t unsettled_entries_ = 0;  // appended since the heads were stored, roughly
+
+  std::optional<ChangeNotice> notice_;  // once somebody has asked for it
 
   std::optional<Error> poisoned_;  // the first failed write (S44)
   std::uint64_t transactions_ = 0;

@@ -1,12 +1,14 @@
 #pragma once
-// What the disk and SQLite allow without an engine: the yardstick of the same run.
+// What the disk and SQLite allow without an engine: the yardsticks A and B. Yardstick C is in ceiling.py.
 
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
+#include <coroutine>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -14,28 +16,26 @@
 #include <utility>
 #include <vector>
 
+#include "tests/bench/rounds.h"
+
 namespace workflows::bench {
 
-using Steady = std::chrono::steady_clock;
+inline constexpr int kPayloadBytes = 64;
 
-inline double seconds_since(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
-}
-
-inline double percentile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  return values.at(static_cast<std::size_t>(share * static_cast<double>(values.size() - 1)));
-}
-
-// An append-only table in WAL mode, synchronous FULL, one prepared insert.
+// An append-only table in WAL mode, synchronous FULL, one prepared insert. The WAL is grown beforehand, because writing
+// into blocks that the file already has is much cheaper than making it longer.
 class AppendLog {
  public:
   explicit AppendLog(const std::string& path) {
     check(sqlite3_open(path.c_str(), &db_));
     execute(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000;"
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000;"
         "CREATE TABLE log(seq INTEGER PRIMARY KEY, instance INTEGER, payload TEXT)");
     check(sqlite3_prepare_v2(db_, "INSERT INTO log(instance, payload) VALUES(?1, ?2)", -1, &insert_, nullptr));
+    execute("PRAGMA wal_autocheckpoint=0");
+    append(std::vector<std::uint32_t>(100'000));
+    execute("PRAGMA wal_checkpoint(RESTART); PRAGMA wal_autocheckpoint=2000");
+    append({0});
   }
   ~AppendLog() {
     sqlite3_finalize(insert_);
@@ -45,11 +45,11 @@ class AppendLog {
   AppendLog& operator=(const AppendLog&) = delete;
 
   void append(const std::vector<std::uint32_t>& instances) {
-    static const std::string payload(64, 'x');
+    static const std::string payload(kPayloadBytes, 'x');
     execute("BEGIN IMMEDIATE");
     for (const std::uint32_t instance : instances) {
       sqlite3_bind_int64(insert_, 1, instance);
-      sqlite3_bind_text(insert_, 2, payload.data(), static_cast<int>(payload.size()), SQLITE_STATIC);
+      sqlite3_bind_text(insert_, 2, payload.data(), kPayloadBytes, SQLITE_STATIC);
       sqlite3_step(insert_);
       sqlite3_reset(insert_);
     }
@@ -66,71 +66,131 @@ class AppendLog {
   sqlite3_stmt* insert_ = nullptr;
 };
 
-// (A) Bare group commit: `instances` producers on one thread append `steps` rows each, one after the other, through one
-// writer thread. Returns rows per second.
-inline double bare_group_commit(const std::string& path, std::uint32_t instances, std::uint32_t steps) {
-  AppendLog log(path);
-  std::mutex mutex;
-  std::condition_variable to_writer;
-  std::condition_variable to_producers;
-  std::vector<std::uint32_t> asked;
-  std::vector<std::uint32_t> done;
-  bool over = false;
-  std::thread writer([&] {
-    std::vector<std::uint32_t> batch;
-    for (;;) {
+// (A) Coroutines on one thread, each of which appends one row after the other and goes on when the row is durable; one
+// writer thread, which commits together what has gathered while it committed before.
+class GroupCommit {
+ public:
+  explicit GroupCommit(const std::string& path) : log_(path), writer_([this] { write(); }) {}
+  ~GroupCommit() {
+    {
+      const std::lock_guard lock(mutex_);
+      over_ = true;
+    }
+    to_writer_.notify_one();
+    writer_.join();
+  }
+  GroupCommit(const GroupCommit&) = delete;
+  GroupCommit& operator=(const GroupCommit&) = delete;
+
+  // Rows per second.
+  double run(std::uint32_t instances, std::uint32_t steps) {
+    std::vector<std::coroutine_handle<>> ready;
+    for (std::uint32_t i = 0; i < instances; ++i) ready.push_back(producer(i, steps).frame);
+    open_ = instances;
+    const auto start = Steady::now();
+    while (true) {
+      for (const auto code : ready) code.resume();
+      if (open_ == 0) break;
+      hand_over();
+      take_durable(ready);
+    }
+    return instances * static_cast<double>(steps) / seconds_since(start);
+  }
+
+ private:
+  struct Producer {
+    struct promise_type {
+      Producer get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+      std::suspend_always initial_suspend() noexcept { return {}; }
+      std::suspend_never final_suspend() noexcept { return {}; }
+      void return_void() {}
+      void unhandled_exception() { std::terminate(); }
+    };
+    std::coroutine_handle<> frame;
+  };
+  struct Append {
+    GroupCommit& log;
+    std::uint32_t instance;
+    std::coroutine_handle<> code{};
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+      code = handle;
+      log.collected_.push_back(this);
+    }
+    void await_resume() const noexcept {}
+  };
+
+  Producer producer(std::uint32_t instance, std::uint32_t steps) {
+    for (std::uint32_t i = 0; i < steps; ++i) {
+      Append append{*this, instance};
+      co_await append;
+    }
+    --open_;
+  }
+
+  void hand_over() {
+    {
+      const std::lock_guard lock(mutex_);
+      asked_.insert(asked_.end(), collected_.begin(), collected_.end());
+    }
+    collected_.clear();
+    to_writer_.notify_one();
+  }
+
+  void take_durable(std::vector<std::coroutine_handle<>>& ready) {
+    std::unique_lock lock(mutex_);
+    to_producers_.wait(lock, [&] { return !done_.empty(); });
+    ready.clear();
+    for (const Append* append : done_) ready.push_back(append->code);
+    done_.clear();
+  }
+
+  void write() {
+    std::vector<Append*> batch;
+    std::vector<std::uint32_t> instances;
+    while (true) {
       {
-        std::unique_lock lock(mutex);
-        to_writer.wait(lock, [&] { return over || !asked.empty(); });
-        if (asked.empty()) return;
-        batch.swap(asked);
+        std::unique_lock lock(mutex_);
+        to_writer_.wait(lock, [&] { return over_ || !asked_.empty(); });
+        if (asked_.empty()) return;
+        batch.swap(asked_);
       }
-      log.append(batch);
+      for (const Append* append : batch) instances.push_back(append->instance);
+      log_.append(instances);
       {
-        const std::lock_guard lock(mutex);
-        done.insert(done.end(), batch.begin(), batch.end());
+        const std::lock_guard lock(mutex_);
+        done_.insert(done_.end(), batch.begin(), batch.end());
       }
-      to_producers.notify_one();
+      to_producers_.notify_one();
       batch.clear();
-    }
-  });
-  std::vector<std::uint32_t> left(instances, steps);
-  std::vector<std::uint32_t> next(instances);
-  for (std::uint32_t i = 0; i < instances; ++i) next[i] = i;
-  const auto start = Steady::now();
-  for (std::uint64_t open = std::uint64_t{instances} * steps; open > 0;) {
-    {
-      const std::lock_guard lock(mutex);
-      asked.insert(asked.end(), next.begin(), next.end());
-    }
-    to_writer.notify_one();
-    next.clear();
-    std::vector<std::uint32_t> finished;
-    {
-      std::unique_lock lock(mutex);
-      to_producers.wait(lock, [&] { return !done.empty(); });
-      finished.swap(done);
-    }
-    open -= finished.size();
-    for (const std::uint32_t instance : finished) {
-      if (--left[instance] > 0) next.push_back(instance);
+      instances.clear();
     }
   }
-  const double rate = instances * static_cast<double>(steps) / seconds_since(start);
-  {
-    const std::lock_guard lock(mutex);
-    over = true;
-  }
-  to_writer.notify_one();
-  writer.join();
-  return rate;
+
+  AppendLog log_;
+  std::uint32_t open_ = 0;          // producers that have not ended
+  std::vector<Append*> collected_;  // of this turn
+  std::mutex mutex_;
+  std::condition_variable to_writer_;
+  std::condition_variable to_producers_;
+  std::vector<Append*> asked_;
+  std::vector<Append*> done_;
+  bool over_ = false;
+  std::thread writer_;
+};
+
+inline double bare_group_commit(const std::string& path, std::uint32_t instances, std::uint32_t steps, int waves) {
+  GroupCommit group(path);
+  group.run(instances, steps);
+  Series rates;
+  for (int wave = 0; wave < waves; ++wave) rates.push_back(group.run(instances, steps));
+  return median(rates);
 }
 
-// (B) One row, one commit, WAL grown before. Returns seconds each.
-inline std::vector<double> single_commits(const std::string& path, int count) {
+// (B) One row, one commit. Seconds each.
+inline Series single_commits(const std::string& path, int count) {
   AppendLog log(path);
-  for (int i = 0; i < 1'000; ++i) log.append({0});
-  std::vector<double> took;
+  Series took;
   for (int i = 0; i < count; ++i) {
     const auto start = Steady::now();
     log.append({0});

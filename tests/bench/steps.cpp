@@ -1,97 +1,207 @@
-// Steps per second and the latency of one step, in C++; one JSON line a figure, with the ceiling of the same run.
+// Steps in C++: how many a second, how long one takes, how fast they are replayed.
 
-#include <cstdio>
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <semaphore>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include <workflows/workflows.h>
 
 #include "tests/bench/ceiling.h"
+#include "tests/bench/rounds.h"
+#include "tests/bench/wave.h"
 #include "tests/support/temp_dir.h"
 
 namespace {
 
 using namespace std::chrono_literals;
-using workflows::bench::Steady;
+using namespace workflows::bench;
+using workflows::testing::TempDir;
 
-const std::string kResult(62, 'r');
 constexpr std::uint32_t kSteps = 10;
+const std::string kGroupCommit = "bare group commit (A)";
 
-workflows::Workflow<int> ten_steps(const workflows::Event&, workflows::Step& step) {
-  co_await step.sleep("until all are here", 1h);
-  for (std::uint32_t i = 0; i < kSteps; ++i) {
-    auto one = step.do_("step", [] { return kResult; });
-    co_await one;
-  }
-  co_return 0;
-}
-
-std::vector<double> latencies;
-
-workflows::Workflow<int> serial_steps(const workflows::Event&, workflows::Step& step) {
-  for (int i = 0; i < 3'000; ++i) {
-    auto one = step.do_("step", [] { return kResult; });
-    const auto start = Steady::now();
-    co_await one;
-    if (i >= 1'000) latencies.push_back(workflows::bench::seconds_since(start));
-  }
-  co_return 0;
-}
-
-void create_many(workflows::Engine& engine, std::uint32_t count) {
-  constexpr std::uint32_t kThreads = 64;  // each waits for its commit; together they share commits
-  std::vector<std::thread> creators;
-  for (std::uint32_t t = 0; t < kThreads; ++t) {
-    creators.emplace_back([&, t] {
-      for (std::uint32_t i = t; i < count; i += kThreads) engine.create("ten", 0, {.id = "i" + std::to_string(i)});
+// P1, P2
+void many_instances(const Options& options) {
+  struct Size {
+    std::uint32_t instances;
+    Series engine{};
+    Series ceiling{};
+  };
+  std::vector<Size> sizes{{100}, {1'000}, {10'000}};
+  Rounds rounds;
+  for (Size& size : sizes) {
+    const int waves = waves_of(size.instances);
+    rounds.add([&size, waves] {
+      const TempDir dir;
+      size.engine.push_back(steps_per_second(dir.path() / "engine.db", size.instances, kSteps, waves));
+    });
+    rounds.add([&size, waves] {
+      const TempDir dir;
+      size.ceiling.push_back(bare_group_commit(dir.path() / "ceiling.db", size.instances, kSteps, waves));
     });
   }
-  for (std::thread& creator : creators) creator.join();
+  rounds.run(options.rounds);
+  for (const Size& size : sizes) {
+    Figure(size.instances == 1'000 ? "P1" : "P2", fmt::format("C++ steps/s, {} instances", size.instances), size.engine,
+           "steps/s")
+        .beside({size.ceiling, kGroupCommit})
+        .against(ratio_at_least(0.3))
+        .plotted("C++", size.instances)
+        .print();
+  }
 }
 
-double steps_per_second(const std::string& path, std::uint32_t instances) {
-  auto clock = std::make_shared<workflows::ManualClock>(workflows::TimePoint(1'700'000'000'000ms));
-  workflows::Engine engine({.database = path, .hibernate_after = 24h, .clock = clock});
-  engine.add("ten", ten_steps);
+// P3: seconds of each step of one instance alone.
+Series serial_latencies(const std::string& path, int count) {
+  Series took;
+  workflows::Engine engine({.database = path});
+  engine.add("grow_wal", grow_wal);
+  engine.add("serial", [&](const workflows::Event&, workflows::Step& step) -> workflows::Workflow<int> {
+    for (int i = 0; i < count; ++i) {
+      auto one = step.do_("step", [] { return kResult; });
+      const auto start = Steady::now();
+      co_await one;
+      took.push_back(seconds_since(start));
+    }
+    co_return 0;
+  });
   engine.start();
-  create_many(engine, instances);
-  const auto count = [&](workflows::Status status) {
-    return engine.list({.status = status, .limit = instances}).size();
+  engine.create("grow_wal").result<int>();
+  engine.create("serial").result<int>();
+  return took;
+}
+
+void one_instance(const Options& options) {
+  constexpr int kCount = 1'000;
+  Series p50, p99, commit_p50, commit_p99;
+  const auto note = [](const Series& took, Series& half, Series& tail) {
+    half.push_back(percentile(took, 0.5) * 1e6);
+    tail.push_back(percentile(took, 0.99) * 1e6);
   };
-  while (count(workflows::Status::waiting) < instances) std::this_thread::sleep_for(1ms);
+  Rounds rounds;
+  rounds.add([&] {
+    const TempDir dir;
+    note(serial_latencies(dir.path() / "engine.db", kCount), p50, p99);
+  });
+  rounds.add([&] {
+    const TempDir dir;
+    note(single_commits(dir.path() / "ceiling.db", kCount), commit_p50, commit_p99);
+  });
+  rounds.run(options.rounds);
+  Figure("P3", "C++ latency of a serial step, p50", p50, "us")
+      .beside({commit_p50, "one-row commit (B)"})
+      .against(ratio_at_most(1.25))
+      .print();
+  Figure("P3", "C++ latency of a serial step, p99", p99, "us").beside({commit_p99, "one-row commit (B)"}).print();
+}
+
+// P6: from the first call of `create` until the end of the last instance is durable.
+double instances_per_second(const std::string& path, std::uint32_t count) {
+  std::uint32_t ended = 0;
+  std::string last;
+  std::binary_semaphore all_ended{0};
+  workflows::Engine engine({.database = path});
+  engine.add("grow_wal", grow_wal);
+  engine.add("one", [&](const workflows::Event& event, workflows::Step& step) -> workflows::Workflow<int> {
+    auto one = step.do_("step", [] { return kResult; });
+    co_await one;
+    if (++ended == count) {
+      last = event.instance_id;
+      all_ended.release();
+    }
+    co_return 0;
+  });
+  engine.start();
+  engine.create("grow_wal").result<int>();
   const auto start = Steady::now();
-  clock->advance(1h);
-  engine.clock_moved();
-  while (engine.counters().loaded_instances > 0) std::this_thread::sleep_for(100us);
-  return instances * static_cast<double>(kSteps) / workflows::bench::seconds_since(start);
+  create_many(count, [&](std::uint32_t) { engine.create("one"); });
+  all_ended.acquire();
+  engine.get("one", last).result<int>();
+  return count / seconds_since(start);
+}
+
+void whole_instances(const Options& options) {
+  constexpr std::uint32_t kCount = 5'000;
+  Series engine, ceiling;
+  Rounds rounds;
+  rounds.add([&] {
+    const TempDir dir;
+    engine.push_back(instances_per_second(dir.path() / "engine.db", kCount));
+  });
+  rounds.add([&] {
+    const TempDir dir;
+    ceiling.push_back(bare_group_commit(dir.path() / "ceiling.db", 1'000, kSteps, waves_of(1'000)));
+  });
+  rounds.run(options.rounds);
+  Figure("P6", "C++ instances created and completed, one step each, 64 threads create", engine, "instances/s")
+      .beside({ceiling, kGroupCommit})
+      .against(ratio_at_least(0.15))
+      .print();
+}
+
+// P7: one instance is woken by an event again and again. Each time its code runs over all that is recorded.
+class Replay {
+ public:
+  explicit Replay(const std::string& path) : engine_({.database = path, .hibernate_after = 1ms}) {
+    engine_.add("long", [this](const workflows::Event&, workflows::Step& step) { return code(step); });
+    engine_.start();
+    instance_.emplace(engine_.create("long"));
+  }
+
+  // Appends steps per second in the code alone, and from the event to the end of the replay.
+  void run(Series& in_code, Series& from_file) {
+    while (engine_.counters().hibernated_instances == 0) std::this_thread::sleep_for(10ms);
+    const auto start = Steady::now();
+    instance_->send_event("again", ++round_);
+    received_.acquire();
+    in_code.push_back(kRecorded / std::chrono::duration<double>(ended_ - began_).count());
+    from_file.push_back(kRecorded / std::chrono::duration<double>(ended_ - start).count());
+  }
+
+ private:
+  static constexpr int kRecorded = 9'000;
+
+  workflows::Workflow<int> code(workflows::Step& step) {
+    began_ = Steady::now();
+    for (int i = 0; i < kRecorded; ++i) {
+      auto one = step.do_("step", [] { return kResult; });
+      co_await one;
+    }
+    ended_ = Steady::now();
+    while (true) {
+      const auto again = co_await step.wait_for_event<int>("again", "again");
+      if (again.payload == round_) received_.release();
+    }
+  }
+
+  workflows::Engine engine_;
+  std::optional<workflows::InstanceHandle> instance_;
+  std::atomic<int> round_ = 0;
+  Steady::time_point began_;
+  Steady::time_point ended_;
+  std::binary_semaphore received_{0};
+};
+
+void replay(const Options& options) {
+  const TempDir dir;
+  Replay replay(dir.path() / "engine.db");
+  Series in_code, from_file;
+  for (int round = 0; round < options.rounds + 2; ++round) replay.run(in_code, from_file);
+  Figure("P7", "C++ replay, recorded steps handed to the code", in_code, "steps/s")
+      .against(value_at_least(2e6))
+      .print();
+  Figure("P7", "C++ replay, reading the file included", from_file, "steps/s").print();
 }
 
 }  // namespace
 
-int main() {
-  for (const std::uint32_t instances : {1U, 100U, 1'000U, 10'000U}) {
-    const workflows::testing::TempDir dir;
-    const double ceiling =
-        workflows::bench::bare_group_commit(dir.path() / "ceiling.db", instances, instances == 1 ? 1'000 : kSteps);
-    const double rate = steps_per_second(dir.path() / "engine.db", instances);
-    std::printf(
-        R"({"what":"C++ steps/s, %u concurrent instances","value":%.0f,"unit":"steps/s","ceiling":%.0f,"of":"bare group commit"})"
-        "\n",
-        instances, rate, ceiling);
-  }
-  const workflows::testing::TempDir dir;
-  const auto bare = workflows::bench::single_commits(dir.path() / "ceiling.db", 2'000);
-  {
-    workflows::Engine engine({.database = dir.path() / "engine.db"});
-    engine.add("serial", serial_steps);
-    engine.start();
-    engine.create("serial", 0, {.id = "a"}).result<int>();
-  }
-  for (const auto& [name, share] : {std::pair{"p50", 0.5}, std::pair{"p99", 0.99}}) {
-    std::printf(
-        R"({"what":"C++ latency of a serial step, %s","value":%.0f,"unit":"us","ceiling":%.0f,"of":"one-row commit"})"
-        "\n",
-        name, workflows::bench::percentile(latencies, share) * 1e6, workflows::bench::percentile(bare, share) * 1e6);
-  }
+int main(int argc, char** argv) {
+  const Options options = options_of(argc, argv);
+  options.run("P1 P2", many_instances);
+  options.run("P3", one_instance);
+  options.run("P6", whole_instances);
+  options.run("P7", replay);
 }

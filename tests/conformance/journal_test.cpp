@@ -46,7 +46,7 @@ TEST_P(StoreContract, ValuesOfAnySizeComeBackByteForByte) {
   send(*store, event_for("a", std::string(50'000, 'e')));
 
   const std::vector<std::size_t> sizes{0, 1, 4095, 4096, 4097, 70'000, 5'000'000};
-  WriteBatch values{.owner = owner, .items = {}};
+  Batch values{.owner = owner, .items = {}};
   for (const auto size : sizes) values.items.push_back(append(key, completed(0, std::string(size, 'v'))));
   must(store->commit(values));
 
@@ -70,7 +70,7 @@ TEST_P(StoreContract, HistoriesOfInterleavedInstancesKeepTheirOrder) {
   std::vector<InstanceKey> keys;
   for (std::uint32_t i = 0; i < kInstances; ++i) keys.push_back(create(*store, std::to_string(i), owner));
 
-  WriteBatch pending{.owner = owner, .items = {}};
+  Batch pending{.owner = owner, .items = {}};
   for (std::uint32_t step = 0; step < kEntries; ++step) {
     for (std::uint32_t i = 0; i < kInstances; ++i)
       pending.items.push_back(append(keys[i], completed(step, std::to_string(i))));

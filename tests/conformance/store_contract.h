@@ -31,8 +31,15 @@ Error error_of(const std::expected<T, Error>& result) {
   return result ? throw std::runtime_error("an error was expected") : result.error();
 }
 
+// A WriteBatch that keeps its items.
+struct Batch {
+  std::optional<Owner> owner{};
+  std::vector<Item> items{};
+  operator WriteBatch() const { return {owner, items}; }
+};
+
 template <class... Items>
-WriteBatch batch(std::optional<Owner> owner, Items... items) {
+Batch batch(std::optional<Owner> owner, Items... items) {
   return {.owner = owner, .items = {std::move(items)...}};
 }
 

@@ -25,6 +25,7 @@ struct CountingVfsCalls {
 
   static int write(sqlite3_file* file, const void* bytes, int amount, sqlite3_int64 offset) {
     if (const int code = disk_of(file)->writes_.count(); code != SQLITE_OK) return code;
+    disk_of(file)->written_bytes_ += static_cast<std::uint64_t>(amount);
     return real(file)->pMethods->xWrite(real(file), bytes, amount, offset);
   }
   static int sync(sqlite3_file* file, int flags) {

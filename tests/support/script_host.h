@@ -79,6 +79,15 @@ class ScriptHost {
   std::optional<Error> stopped;
   bool hold_bodies = false;  // bodies stay open
 
+  void forget_what_happened() {
+    bodies.clear();
+    ended.clear();
+    starts.clear();
+    evictions = {};
+    logs = {};
+    replies_.clear();
+  }
+
  private:
   struct Run {
     const Program* program;

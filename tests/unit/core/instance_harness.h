@@ -155,7 +155,7 @@ class Life {
   }
 
   std::string describe(const Effect& effect) const {
-    return std::visit([this](const auto& e) { return text(e); }, effect);
+    return std::visit([this](const auto& e) { return this->text(e); }, effect);
   }
 
  private:
@@ -189,7 +189,9 @@ class Life {
   }
 
   void collect() {
-    for (const Effect& effect : instance_.take_effects()) {
+    std::vector<Effect> effects;
+    instance_.take_effects(effects);
+    for (const Effect& effect : effects) {
       effects_.push_back(describe(effect));
       if (const auto* append = std::get_if<Append>(&effect)) note(*append);
     }

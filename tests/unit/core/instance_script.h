@@ -305,7 +305,7 @@ class ScriptHost {
   // ---- the code
 
   void turn() {
-    while (carry_out(instance_.take_effects()) || !ready_.empty()) {
+    while (carry_out() || !ready_.empty()) {
       for (; !ready_.empty(); ready_.pop_front()) run(ready_.front());
       instance_.settled();
     }
@@ -314,7 +314,7 @@ class ScriptHost {
         })) {
       finishing_ = true;
       instance_.finish(Value{"\"done\""}, world_.now);
-      carry_out(instance_.take_effects());
+      carry_out();
       EXPECT_TRUE(timers_.empty()) << "a timer outlives the run";
     }
   }
@@ -465,7 +465,9 @@ class ScriptHost {
   }
 
   // False if there are none. What is taken together is committed together.
-  bool carry_out(std::vector<Effect> effects) {
+  bool carry_out() {
+    std::vector<Effect> effects;
+    instance_.take_effects(effects);
     pending_.emplace_back();
     for (Effect& effect : effects) {
       std::visit([this](auto& e) { carry_out(e); }, effect);

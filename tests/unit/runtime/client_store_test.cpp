@@ -13,8 +13,6 @@
 namespace workflows {
 namespace {
 
-using storage::WriteBatch;
-
 // What an engine does to an instance, without one.
 class Engine {
  public:
@@ -36,7 +34,7 @@ class Engine {
 
  private:
   void commit(storage::Item item) {
-    const auto result = store_->commit(WriteBatch{.owner = owner_, .items = {std::move(item)}});
+    const auto result = store_->commit({owner_, {&item, 1}});
     ASSERT_TRUE(result.has_value()) << result.error().message;
   }
 

@@ -26,6 +26,7 @@ using Result = std::expected<T, Error>;
 
 class MockStore : public storage::Store {
  public:
+  MOCK_METHOD(Result<void>, together, (const std::function<void()>&), (override));
   MOCK_METHOD(Result<std::vector<ItemResult>>, commit, (const storage::WriteBatch&), (override));
   MOCK_METHOD(Result<storage::Owner>, open_owner, (Millis), (override));
   MOCK_METHOD(Result<std::uint32_t>, replace_dead_owners, (), (override));

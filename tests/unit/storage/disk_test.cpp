@@ -15,8 +15,8 @@ using ::testing::SizeIs;
 class Disk : public SqliteFile {
  protected:
   // A batch of `entries` entries for one instance.
-  static WriteBatch entries(Owner owner, InstanceKey key, std::size_t count, std::size_t bytes = 10) {
-    WriteBatch written{.owner = owner, .items = {}};
+  static Batch entries(Owner owner, InstanceKey key, std::size_t count, std::size_t bytes = 10) {
+    Batch written{.owner = owner, .items = {}};
     for (std::size_t i = 0; i < count; ++i) written.items.push_back(append(key, completed(0, std::string(bytes, 'v'))));
     return written;
   }
@@ -44,7 +44,7 @@ TEST_F(Disk, S5_NormalDurabilityDoesNotSync) {
   EXPECT_EQ(disk_.syncs(), before);
 }
 
-TEST_F(Disk, EntryIsOneStatementAndABatchOneMore) {
+TEST_F(Disk, EntryAloneIsOneStatementTenShareOneAndABatchIsOneMore) {
   const auto store = connect();
   const auto owner = must(store->open_owner(kHour));
   const auto key = create(*store, "a", owner);
@@ -52,7 +52,7 @@ TEST_F(Disk, EntryIsOneStatementAndABatchOneMore) {
   must(store->commit(entries(owner, key, 1)));
   EXPECT_EQ(store->counters().statements - before.statements, 2u);
   must(store->commit(entries(owner, key, 100)));
-  EXPECT_EQ(store->counters().statements - before.statements, 103u);
+  EXPECT_EQ(store->counters().statements - before.statements, 2u + 1u + 10u);
   EXPECT_EQ(store->counters().transactions - before.transactions, 2u);
 }
 
@@ -145,6 +145,24 @@ TEST_F(Disk, S44_FullDiskIsSaidToBeFull) {
   store = connect();
   EXPECT_FALSE(must(store->find("order", "b")));
   create(*store, "b");
+}
+
+// Once into the log, once into the file; a page that no payload fills to its end counts as a whole.
+TEST_F(Disk, BytesOfAPayloadAreWrittenTwice) {
+  const auto written_for_a_byte = [&](std::size_t bytes, std::size_t payloads, std::size_t at_once) {
+    const auto before = disk_.written_bytes();
+    {
+      const auto store = connect();
+      const auto owner = must(store->open_owner(kHour));
+      const auto key = create(*store, std::to_string(bytes), owner);
+      for (std::size_t i = 0; i < payloads; i += at_once) must(store->commit(entries(owner, key, at_once, bytes)));
+      must(store->close_owner(owner));
+    }
+    return static_cast<double>(disk_.written_bytes() - before) / static_cast<double>(payloads * bytes);
+  };
+  EXPECT_LE(written_for_a_byte(1U << 10U, 4'000, 400), 2.8);  // three to a page
+  EXPECT_LE(written_for_a_byte(64U << 10U, 200, 20), 2.1);
+  EXPECT_LE(written_for_a_byte(1U << 20U, 20, 2), 2.1);
 }
 
 TEST_F(Disk, S44_FailedCheckpointLosesNothing) {

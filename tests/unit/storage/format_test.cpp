@@ -125,7 +125,7 @@ TEST_F(Format, HeadsAreStoredOnceInManyEntries) {
   const auto store = connect();
   const auto owner = must(store->open_owner(kHour));
   const auto key = create(*store, "a", owner);
-  WriteBatch many{.owner = owner, .items = {}};
+  Batch many{.owner = owner, .items = {}};
   for (std::uint32_t i = 0; i < 10'009; ++i) many.items.push_back(append(key, completed(i)));
   must(store->commit(many));
   RawConnection raw(path());
