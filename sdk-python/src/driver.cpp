@@ -18,6 +18,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 // Between two looks at the rest of the loop.
 constexpr int kPollsInATurn = 4;
+constexpr std::size_t kMostShapes = 10'000;
 
 Node& as_node(py::handle object) { return *reinterpret_cast<Node*>(object.ptr()); }
 
@@ -104,12 +105,36 @@ py::object caught() {
 
 }  // namespace
 
-Driver::Driver(py::object host, py::object loop, py::object node_type, py::object call_type)
+Driver::Driver(py::object host, py::object loop, py::object classes)
     : host_object_(std::move(host)),
       host_(&*host_object_.cast<PyHost&>()),
       loop_(std::move(loop)),
-      node_type_(std::move(node_type)),
-      call_type_(std::move(call_type)) {}
+      classes_(std::move(classes)),
+      node_type_(classes_.attr("node")),
+      call_type_(classes_.attr("call")),
+      declaration_type_(classes_.attr("declaration")),
+      declared_type_(classes_.attr("declared")) {}
+
+const Shape& Driver::shape_of(PyObject* function) {
+  const auto read = [&] {
+    const py::object parameters = classes_.attr("parameters")(py::handle(function));
+    return Shape{.code = {},
+                 .parameters = parameters,
+                 .is_async = parameters.attr("is_async").cast<bool>(),
+                 .wants_context = parameters.attr("wants_context").cast<bool>(),
+                 .takes_arguments = parameters.attr("takes_arguments").cast<bool>()};
+  };
+  const auto* plain = reinterpret_cast<PyFunctionObject*>(function);
+  const bool told_by_code = PyFunction_Check(function) && plain->func_defaults == nullptr &&
+                            plain->func_kwdefaults == nullptr &&
+                            (plain->func_dict == nullptr || PyDict_GET_SIZE(plain->func_dict) == 0);
+  if (!told_by_code) return shape_ = read();
+  if (const auto known = shapes_.find(plain->func_code); known != shapes_.end()) return known->second;
+  if (shapes_.size() >= kMostShapes) shapes_.clear();
+  Shape shape = read();
+  shape.code = borrowed(plain->func_code);
+  return shapes_.insert_or_assign(plain->func_code, std::move(shape)).first->second;
+}
 
 void Driver::check() {
   const py::object running = stolen(PyObject_CallNoArgs(asyncio().running_loop));  // None in a fork, too
@@ -288,8 +313,7 @@ void Driver::clear() {
 
 void bind_driver(py::module_& module) {
   py::class_<Driver>(module, "Driver", collected<Driver>())
-      .def(py::init<py::object, py::object, py::object, py::object>(), py::arg("host"), py::arg("loop"),
-           py::arg("node_type"), py::arg("call_type"))
+      .def(py::init<py::object, py::object, py::object>(), py::arg("host"), py::arg("loop"), py::arg("classes"))
       .def_readonly("runs", &Driver::runs)
       .def_readwrite("closed", &Driver::closed)
       .def_readwrite("closing", &Driver::closing)

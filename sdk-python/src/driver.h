@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <string>
+#include <unordered_map>
 
 #include "owned.h"
 #include "steps.h"
@@ -17,7 +18,7 @@ namespace workflows::python {
 
 class Driver {
  public:
-  Driver(py::object host, py::object loop, py::object node_type, py::object call_type);
+  Driver(py::object host, py::object loop, py::object classes);
 
   // A verb was used: poll once the turn is over.
   void touch();
@@ -26,8 +27,13 @@ class Driver {
   void check();
   Host& host() const { return *host_; }
   py::object loop() const { return loop_; }
-  py::object node_type() const { return node_type_; }
-  py::object call_type() const { return call_type_; }
+  // What the package derives from ours (`Classes` in _core.pyi).
+  const py::object& classes() const { return classes_; }
+  const py::object& node_type() const { return node_type_; }
+  const py::object& call_type() const { return call_type_; }
+  const py::object& declaration_type() const { return declaration_type_; }
+  const py::object& declared_type() const { return declared_type_; }
+  const Shape& shape_of(PyObject* function);
 
   void body_due(Node& node, std::uint32_t attempt) { due_.emplace_back(borrowed(as_object(node)), attempt); }
   // Runs the first part of an attempt, up to where it suspends. `body`: what Python knows of it, or None.
@@ -66,8 +72,13 @@ class Driver {
   py::object host_object_;
   Host* host_;
   py::object loop_;
+  py::object classes_;
   py::object node_type_;
   py::object call_type_;
+  py::object declaration_type_;
+  py::object declared_type_;
+  std::unordered_map<PyObject*, Shape> shapes_;  // by code
+  Shape shape_;                                  // of a function whose code does not tell all
   py::object idle_task_;
   std::deque<Action> actions_;
   std::deque<Due> due_;

@@ -34,6 +34,23 @@ void Run::touch() {
   if (replays) driver_object_.attr("watch_stall")(self());
 }
 
+void Run::declared(const py::object& declaration, const py::object& function_name, const py::object& name) {
+  by_function[function_name] = declaration;
+  by_name[name] = declaration;
+}
+
+void Run::check_name(const py::object& name) const {
+  if (PyUnicode_CheckExact(name.ptr()) == 0) driver_->classes().attr("check_step_name")(name);
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(name.ptr(), &size);
+  if (utf8 == nullptr) {
+    PyErr_Clear();
+    driver_->classes().attr("check_step_name")(name);
+  } else {
+    check_step_name({utf8, static_cast<std::size_t>(size)});
+  }
+}
+
 // ---------------------------------------------------------------- asking
 
 py::object Run::call(Declaration& declaration) {
@@ -180,6 +197,8 @@ int Run::traverse(visitproc visit, void* arg) const {
   Py_VISIT(driver_object_.ptr());
   Py_VISIT(unawaited.ptr());
   Py_VISIT(asked.ptr());
+  Py_VISIT(by_function.ptr());
+  Py_VISIT(by_name.ptr());
   for (const auto& [pending, outcome] : deliveries_) Py_VISIT(pending.ptr());
   return 0;
 }
@@ -187,6 +206,8 @@ int Run::traverse(visitproc visit, void* arg) const {
 void Run::clear() {
   unawaited.clear();
   asked.clear();
+  by_function.clear();
+  by_name.clear();
   deliveries_.clear();
 }
 
@@ -219,6 +240,8 @@ void bind_run(py::module_& module) {
       .def_readwrite("replays", &Run::replays)
       .def_readwrite("has_abandoned", &Run::has_abandoned)
       .def_readonly("unawaited", &Run::unawaited)
+      .def_readonly("by_function", &Run::by_function)
+      .def_readonly("by_name", &Run::by_name)
       .def("check", &Run::check)
       .def(
           "do_",

@@ -32,6 +32,10 @@ class Run {
   void sleep(Pending& pending, SleepRequest request);
   void wait_for_event(Pending& pending, WaitRequest request);
 
+  // Remembers a declared step; of two of the same name the later counts for what is declared from now on.
+  void declared(const py::object& declaration, const py::object& function_name, const py::object& name);
+  void check_name(const py::object& name) const;
+
   void expect(Pending& pending);  // the code may await it
   void forget(Pending& pending);
   void refuse(Pending& pending, PyObject* exception);
@@ -50,7 +54,9 @@ class Run {
   bool replays = false;  // it still finds recorded outcomes, as far as is known
   bool has_abandoned = false;
   py::dict unawaited;
-  py::dict asked;  // by ticket; settled ones are dropped
+  py::dict asked;        // by ticket; settled ones are dropped
+  py::dict by_function;  // Declarations, by the name of the function
+  py::dict by_name;
 
   int traverse(visitproc visit, void* arg) const;
   void clear();

@@ -1,6 +1,7 @@
 #include "steps.h"
 
 #include <cstddef>
+#include <tuple>
 #include <utility>
 
 #include <structmember.h>
@@ -194,22 +195,40 @@ PyType_Slot node_slots[] = {{Py_tp_init, reinterpret_cast<void*>(&node_init)},
 
 // ---------------------------------------------------------------- Declaration
 
+// `config`: a StepConfig or None, and the delay function or None.
+void describe(Declaration& declaration, PyObject* run_object, Run& run, PyObject* function, PyObject* name,
+              PyObject* config, PyObject* result_type, const Shape& shape, std::uint32_t width) {
+  PyObject* native_config = PyTuple_GetItem(config, 0);
+  PyObject* delay = PyTuple_GetItem(config, 1);
+  if (native_config == nullptr || delay == nullptr) throw py::error_already_set();
+  declaration.run = &run;
+  // Looking for None in pybind11's tables takes longer than all the rest.
+  declaration.native_config =
+      native_config == Py_None ? nullptr : py::cast<const StepConfig*>(py::handle(native_config));
+  declaration.run_object = Py_NewRef(run_object);
+  declaration.function = Py_NewRef(function);
+  declaration.name = Py_NewRef(name);
+  declaration.config = Py_NewRef(native_config);
+  declaration.delay = Py_NewRef(delay);
+  declaration.result_type = Py_NewRef(result_type);
+  declaration.parameters = Py_NewRef(shape.parameters.ptr());
+  declaration.width = width;
+  declaration.is_async = shape.is_async;
+  declaration.wants_context = shape.wants_context;
+}
+
 int declaration_init(PyObject* self, PyObject* args, PyObject* /*kwargs*/) {
   PyObject* run = nullptr;
   PyObject* function = nullptr;
   PyObject* name = nullptr;
   PyObject* config = nullptr;
   PyObject* result_type = nullptr;
-  if (PyArg_ParseTuple(args, "OOUOO", &run, &function, &name, &config, &result_type) == 0) return -1;
+  unsigned int width = 0;
+  if (PyArg_ParseTuple(args, "OOUOOI", &run, &function, &name, &config, &result_type, &width) == 0) return -1;
   return guarded(-1, [&] {
-    auto& declaration = as<Declaration>(self);
-    declaration.run = &py::cast<Run&>(py::handle(run));
-    declaration.native_config = py::cast<const StepConfig*>(py::handle(config));
-    declaration.run_object = Py_NewRef(run);
-    declaration.function = Py_NewRef(function);
-    declaration.name = Py_NewRef(name);
-    declaration.config = Py_NewRef(config);
-    declaration.result_type = Py_NewRef(result_type);
+    Run& its_run = py::cast<Run&>(py::handle(run));
+    describe(as<Declaration>(self), run, its_run, function, name, config, result_type,
+             its_run.driver().shape_of(function), width);
     return 0;
   });
 }
@@ -218,7 +237,8 @@ int declaration_traverse(PyObject* self, visitproc visit, void* arg) {
   auto& declaration = as<Declaration>(self);
   return visit_all(visit, arg,
                    {object(*Py_TYPE(self)), declaration.run_object, declaration.name, declaration.function,
-                    declaration.config, declaration.result_type, declaration.node});
+                    declaration.config, declaration.delay, declaration.result_type, declaration.parameters,
+                    declaration.depends, declaration.extra, declaration.node});
 }
 
 int declaration_clear(PyObject* self) {
@@ -227,7 +247,11 @@ int declaration_clear(PyObject* self) {
   Py_CLEAR(declaration.name);
   Py_CLEAR(declaration.function);
   Py_CLEAR(declaration.config);
+  Py_CLEAR(declaration.delay);
   Py_CLEAR(declaration.result_type);
+  Py_CLEAR(declaration.parameters);
+  Py_CLEAR(declaration.depends);
+  Py_CLEAR(declaration.extra);
   Py_CLEAR(declaration.node);
   return 0;
 }
@@ -241,11 +265,39 @@ void declaration_dealloc(PyObject* self) {
 PyMemberDef declaration_members[] = {{"run", T_OBJECT_EX, offsetof(Declaration, run_object), READONLY, nullptr},
                                      {"name", T_OBJECT_EX, offsetof(Declaration, name), READONLY, nullptr},
                                      {"function", T_OBJECT_EX, offsetof(Declaration, function), READONLY, nullptr},
+                                     {"delay", T_OBJECT, offsetof(Declaration, delay), READONLY, nullptr},
+                                     {"result_type", T_OBJECT, offsetof(Declaration, result_type), READONLY, nullptr},
+                                     {"parameters", T_OBJECT_EX, offsetof(Declaration, parameters), READONLY, nullptr},
                                      {"node", T_OBJECT, offsetof(Declaration, node), 0, nullptr},
-                                     {"is_async", T_BOOL, offsetof(Declaration, is_async), 0, nullptr},
+                                     {"width", T_UINT, offsetof(Declaration, width), READONLY, nullptr},
+                                     {"is_async", T_BOOL, offsetof(Declaration, is_async), READONLY, nullptr},
+                                     {"wants_context", T_BOOL, offsetof(Declaration, wants_context), READONLY, nullptr},
                                      {"bare", T_BOOL, offsetof(Declaration, bare), 0, nullptr},
-                                     {"wants_context", T_BOOL, offsetof(Declaration, wants_context), 0, nullptr},
                                      {}};
+
+// Made when somebody asks: most steps depend on nothing.
+PyObject* declaration_depends(PyObject* self, void* /*closure*/) {
+  auto& declaration = as<Declaration>(self);
+  if (declaration.depends == nullptr) declaration.depends = PyDict_New();
+  return Py_XNewRef(declaration.depends);
+}
+PyObject* declaration_extra(PyObject* self, void* /*closure*/) {
+  auto& declaration = as<Declaration>(self);
+  if (declaration.extra == nullptr) declaration.extra = PyTuple_New(0);
+  return Py_XNewRef(declaration.extra);
+}
+int declaration_set_depends(PyObject* self, PyObject* value, void* /*closure*/) {
+  Py_XSETREF(as<Declaration>(self).depends, Py_XNewRef(value));
+  return 0;
+}
+int declaration_set_extra(PyObject* self, PyObject* value, void* /*closure*/) {
+  Py_XSETREF(as<Declaration>(self).extra, Py_XNewRef(value));
+  return 0;
+}
+
+PyGetSetDef declaration_properties[] = {{"depends", &declaration_depends, &declaration_set_depends, nullptr, nullptr},
+                                        {"extra", &declaration_extra, &declaration_set_extra, nullptr, nullptr},
+                                        {}};
 
 PyType_Slot declaration_slots[] = {{Py_tp_new, reinterpret_cast<void*>(&PyType_GenericNew)},
                                    {Py_tp_init, reinterpret_cast<void*>(&declaration_init)},
@@ -253,6 +305,7 @@ PyType_Slot declaration_slots[] = {{Py_tp_new, reinterpret_cast<void*>(&PyType_G
                                    {Py_tp_clear, reinterpret_cast<void*>(&declaration_clear)},
                                    {Py_tp_dealloc, reinterpret_cast<void*>(&declaration_dealloc)},
                                    {Py_tp_members, declaration_members},
+                                   {Py_tp_getset, declaration_properties},
                                    {}};
 
 // ---------------------------------------------------------------- DeclaredStep
@@ -304,6 +357,49 @@ PyType_Slot declared_slots[] = {{Py_tp_new, reinterpret_cast<void*>(&PyType_Gene
                                 {Py_tp_members, declared_members},
                                 {}};
 
+// ---------------------------------------------------------------- declaring
+
+py::object new_object(const py::object& type) {
+  auto* made = reinterpret_cast<PyTypeObject*>(type.ptr());
+  return stolen(made->tp_alloc(made, 0));
+}
+
+// declare(run, name or None, depends, width, config, result_type, function) -> DeclaredStep
+PyObject* declare(PyObject* /*module*/, PyObject* const* args, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&] {
+    if (count != 7) throw py::type_error("@step.do goes on one function");
+    auto [run_object, given_name, depends, width, config, result_type, function] =
+        std::tuple(args[0], args[1], args[2], args[3], args[4], args[5], args[6]);
+    Run& run = py::cast<Run&>(py::handle(run_object));
+    const Driver& driver = run.driver();
+    const Shape* shape = PyFunction_Check(function) ? &run.driver().shape_of(function) : nullptr;
+    py::object step;
+    if (shape == nullptr || shape->takes_arguments || depends != Py_None) {
+      step = driver.classes().attr("declaration")(py::handle(run_object), py::handle(function), py::handle(given_name),
+                                                  py::handle(depends), py::handle(config), py::handle(result_type),
+                                                  py::handle(width));
+    } else {
+      const py::object function_name = borrowed(reinterpret_cast<PyFunctionObject*>(function)->func_name);
+      const py::object name = given_name == Py_None ? function_name : borrowed(given_name);
+      run.check_name(name);
+      step = new_object(driver.declaration_type());
+      auto& declaration = as<Declaration>(step.ptr());
+      describe(declaration, run_object, run, function, name.ptr(), config, result_type, *shape,
+               static_cast<std::uint32_t>(PyLong_AsUnsignedLong(width)));
+      declaration.bare = true;
+      run.declared(step, function_name, name);
+    }
+    py::object declared = new_object(driver.declared_type());
+    as<DeclaredStep>(declared.ptr()).declaration = step.release().ptr();
+    return declared.release().ptr();
+  });
+}
+
+PyMethodDef functions[] = {
+    {"declare", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&declare)), METH_FASTCALL,
+     "declare(run, name, depends, width, config, result_type, function, /)\n--\n\nThe DeclaredStep of a function."},
+    {}};
+
 // ---------------------------------------------------------------- all of them
 
 constexpr unsigned int kFlags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC;
@@ -354,6 +450,7 @@ void bind_steps(py::module_& module) {
   declaration_type_object = add("Declaration", declaration_spec).release().ptr();
   add("DeclaredStep", declared_spec);
   bind_await(module);
+  if (PyModule_AddFunctions(module.ptr(), static_cast<PyMethodDef*>(functions)) != 0) throw py::error_already_set();
 }
 
 }  // namespace workflows::python

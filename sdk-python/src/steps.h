@@ -44,11 +44,26 @@ struct Declaration {
   PyObject* function;
   PyObject* config;  // a StepConfig, or None: the defaults
   const StepConfig* native_config;
+  PyObject* delay;  // the function that chooses retry delays, or None
   PyObject* result_type;
-  PyObject* node;  // its run that others may share: the first one that was called for without arguments
+  PyObject* parameters;  // of the function
+  PyObject* depends;     // Declarations by the name of the parameter; null: nothing yet
+  PyObject* extra;       // ... for *args, or only to come after; null: nothing
+  PyObject* node;        // its run that others may share: the first one that was called for without arguments
+  std::uint32_t width;   // how many steps of its graph run at a time; 0: no bound
   bool is_async;
-  bool bare;           // it depends on nothing and takes no arguments
   bool wants_context;  // its function does
+  bool bare;           // it depends on nothing and takes no arguments
+};
+
+// What one function takes. That of a function that its code tells all about is made once: a step that is declared in a
+// loop is a new function each time.
+struct Shape {
+  py::object code;        // held, so that no other takes its address
+  py::object parameters;  // the package's Parameters
+  bool is_async = false;
+  bool wants_context = false;
+  bool takes_arguments = false;
 };
 
 enum class Settled : std::uint8_t { no, value, other, refused };

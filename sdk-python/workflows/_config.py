@@ -70,13 +70,14 @@ class Compiled(NamedTuple):
     delay: Callable[[Any, Exception], Any] | None = None
 
 
+_DEFAULTS = Compiled()
 _BACKOFFS = ("constant", "linear", "exponential")
 
 
 def compile_config(config: StepConfig | Mapping[str, Any] | None) -> Compiled:
     """Checks a step's config. Raises InvalidConfigError that names the key."""
     if config is None:
-        return Compiled()
+        return _DEFAULTS
     given = _members(config, StepConfig, "config")
     plain: dict[str, Any] = {}
     delay: Callable[[Any, Exception], Any] | None = None

@@ -113,6 +113,17 @@ class Host:
 
 # What a step passes through on its way; the package derives its classes from these.
 
+def declare(
+    run: Run,
+    name: str | None,
+    depends: object,
+    width: int,
+    config: tuple[StepConfig | None, Any],
+    result_type: Any,
+    function: Any,
+    /,
+) -> Any: ...
+
 class Driver:
     closed: bool
     closing: bool
@@ -121,7 +132,7 @@ class Driver:
     slow_turn_seconds: float
     turn_callback: Any
     turn_context: Any
-    def __init__(self, host: Host, loop: Any, node_type: type[Node], call_type: type[StepCall]) -> None: ...
+    def __init__(self, host: Host, loop: Any, classes: Any) -> None: ...
     @property
     def runs(self) -> dict[int, Any]: ...
     def touch(self) -> None: ...
@@ -142,6 +153,10 @@ class Run:
     def reacting(self) -> bool: ...
     @property
     def unawaited(self) -> dict[Any, None]: ...
+    @property
+    def by_function(self) -> dict[str, Any]: ...
+    @property
+    def by_name(self) -> dict[str, Any]: ...
     def check(self) -> None: ...
     def do_(self, node: Node, depends: Sequence[int]) -> None: ...
     def do_failed(self, node: Node, depends: Sequence[int], failure: Failure) -> None: ...
@@ -186,14 +201,36 @@ class Node(Pending):
 
 @disjoint_base
 class Declaration:
+    parameters: Any
     run: Any
-    name: str
-    function: Any
     node: Any
-    is_async: bool
     bare: bool
-    wants_context: bool
-    def __init__(self, run: Run, function: Any, name: str, config: StepConfig | None, result_type: Any, /) -> None: ...
+    depends: dict[str, Any]
+    extra: Sequence[Any]
+    def __init__(
+        self,
+        run: Run,
+        function: Any,
+        name: str,
+        config: tuple[StepConfig | None, Any],
+        result_type: Any,
+        width: int,
+        /,
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def function(self) -> Any: ...
+    @property
+    def delay(self) -> Any: ...
+    @property
+    def result_type(self) -> Any: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def wants_context(self) -> bool: ...
 
 @disjoint_base
 class DeclaredStep:

@@ -11,7 +11,7 @@ from workflows import _core, _names
 from workflows._config import Compiled, public_config
 from workflows._context import StepContext, StepName
 from workflows._errors import DependencyError
-from workflows._parameters import Given, parameters_of
+from workflows._parameters import Given, Parameters
 from workflows._pending import Pending, StepCall
 
 if TYPE_CHECKING:
@@ -77,32 +77,27 @@ class Declaration(_core.Declaration):
 
     run: Run
     node: Node | None
+    parameters: Parameters
+    depends: dict[str, Declaration]
+    extra: Sequence[Declaration]  # for *args, or only to come after
 
-    __slots__ = ("_by_name", "delay", "depends", "extra", "function_name", "parameters", "width")
+    __slots__ = ("_by_name",)
 
     def __init__(
         self,
         run: Run,
         function: Callable[..., Any],
         name: str | None,
-        *,
         depends: object,
-        width: int,
         config: Compiled,
         result_type: Any,
+        width: int,
     ):
+        if not callable(function):
+            raise TypeError(f"@step.do goes on a function; found {function!r}")
         function_name: str = getattr(function, "__name__", "")
-        super().__init__(
-            run, function, _names.step_name(name if name is not None else function_name), config.native, result_type
-        )
-        self.function_name = function_name
-        self.width = width  # how many steps of its graph run at a time; 0: no bound
-        self.delay = config.delay
-        self.parameters = parameters = parameters_of(function)
-        self.is_async = parameters.is_async
-        self.wants_context = parameters.wants_context
-        self.depends: dict[str, Declaration] = {}
-        self.extra: list[Declaration] = []  # for *args, or only to come after
+        known_as = _names.step_name(name if name is not None else function_name)
+        super().__init__(run, function, known_as, config, result_type, width)
         self._by_name = depends is None
         if depends is None:
             self._bind_by_name(())
@@ -110,8 +105,8 @@ class Declaration(_core.Declaration):
             self._bind_map(cast("Mapping[object, object]", depends))
         else:
             self._bind_list(depends)
-        self.bare = not (parameters.takes_any or self.depends or self.extra)
-        run.declared(self)
+        self.bare = not (self.parameters.takes_arguments or self.depends or self.extra)
+        run.by_function[function_name] = run.by_name[self.name] = self
 
     def __repr__(self) -> str:
         return f"<step {self.name!r}>"
@@ -133,7 +128,7 @@ class Declaration(_core.Declaration):
 
     def bind_late(self, given: Iterable[str]) -> None:
         """Before its first run: steps that were declared after it."""
-        if self._by_name and self.node is None:
+        if self.node is None and self.parameters.named and self._by_name:
             self._bind_by_name(given)
 
     def check_complete(self, given: Given, trail: Sequence[Declaration]) -> None:
@@ -148,8 +143,6 @@ class Declaration(_core.Declaration):
         )
 
     def _bind_by_name(self, given: Iterable[str]) -> None:
-        if not self.parameters.named:
-            return
         for parameter in self.parameters.named:
             if parameter.name in self.depends or parameter.name in given:
                 continue

@@ -41,7 +41,7 @@ class Parameters:
         self._variadic = {p.kind: p.name for p in parameters.values() if p.kind in _VARIADIC}
 
     @property
-    def takes_any(self) -> bool:
+    def takes_arguments(self) -> bool:
         """Whether there are parameters but the context."""
         return bool(self.named or self._variadic)
 
@@ -102,25 +102,6 @@ class Parameters:
 
 def _but(taken: Mapping[str, object]) -> str:
     return f" ({', '.join(taken)} {'are' if len(taken) > 1 else 'is'} filled by dependencies)" if taken else ""
-
-
-_known: dict[int, tuple[object, Parameters]] = {}  # by the id of a code object, which is held so that the id stays its
-_MOST_KNOWN = 10_000
-
-
-def parameters_of(function: Callable[..., Any]) -> Parameters:
-    """The parameters of a function. They are looked up by its code if that alone tells them: a step that is declared in
-    a loop is a new function each time.
-    """
-    code = getattr(function, "__code__", None)
-    if code is None or function.__dict__ or function.__defaults__ or function.__kwdefaults__:
-        return Parameters(function)
-    known = _known.get(id(code))
-    if known is None:
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        known = _known[id(code)] = (code, Parameters(function))
-    return known[1]
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

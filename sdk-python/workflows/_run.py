@@ -38,8 +38,6 @@ class Run(_core.Run):
         self.quiet_turns = 0
         self._abandoned: list[Pending] = []  # not yet reported
         self._nodes: dict[int, Node] = {}  # of the graph
-        self._by_function: dict[str, Declaration] = {}
-        self._by_name: dict[str, Declaration] = {}
 
     def __repr__(self) -> str:
         return f"instance {self.id!r} of workflow {self.definition.name!r}"
@@ -114,18 +112,13 @@ class Run(_core.Run):
 
     # ---- the graph
 
-    def declared(self, step: Declaration) -> None:
-        """Remembers a declared step; of two of the same name the later counts for what is declared from now on."""
-        self._by_function[step.function_name] = step
-        self._by_name[step.name] = step
-
     def find_declared(self, name: str) -> Declaration | None:
         """The step that a parameter of this name depends on."""
-        return self._by_function.get(name) or self._by_name.get(name)
+        return self.by_function.get(name) or self.by_name.get(name)
 
     def declared_names(self) -> str:
         """For messages."""
-        return ", ".join(sorted({*self._by_function, *self._by_name})) or "none"
+        return ", ".join(sorted({*self.by_function, *self.by_name})) or "none"
 
     def _connect(self, step: Declaration) -> Node:
         """Makes the step and all that it depends on known to the engine's graph."""
@@ -213,8 +206,8 @@ class Run(_core.Run):
             self.task.cancel()
         for node in self._nodes.values():
             node.cancel_waiters()
-        self._by_function.clear()
-        self._by_name.clear()
+        self.by_function.clear()
+        self.by_name.clear()
 
     def warn_unawaited(self) -> None:
         """At the end of the run."""

@@ -11,18 +11,19 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from workflows import _core, _failures, _watched
+from workflows import _core, _failures, _names, _watched
 from workflows._blocking import SyncStep
 from workflows._bodies import Bodies
-from workflows._declaration import Node
+from workflows._declaration import Declaration, Node
 from workflows._define import Definition
 from workflows._errors import EngineClosedError, ForkedError, WorkflowsError, WrongLoopError, by_code
 from workflows._events import Event
+from workflows._parameters import Parameters
 from workflows._pending import FAILURE, VALUE, StepCall
 from workflows._run import Run
-from workflows._step import Step
+from workflows._step import DeclaredStep, Step
 from workflows._time import to_datetime
 from workflows._values import Codec
 
@@ -40,6 +41,17 @@ _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _REPLY_ERROR = 3  # index of Error in CallReply::result
 
 
+class Classes(NamedTuple):
+    """What the native half needs of this one."""
+
+    node: type[Node] = Node
+    call: type[StepCall[Any]] = StepCall
+    declaration: type[Declaration] = Declaration
+    declared: type[DeclaredStep[..., Any]] = DeclaredStep
+    parameters: type[Parameters] = Parameters
+    check_step_name: Callable[[object], str] = _names.step_name
+
+
 class Runner(_core.Driver):
     """One open engine on one running loop. Everything happens on the loop's thread."""
 
@@ -47,7 +59,7 @@ class Runner(_core.Driver):
         self, host: _core.Host, definitions: Mapping[str, Definition], env: Any, codec: Codec, threads: int | None
     ):
         loop = asyncio.get_running_loop()
-        super().__init__(host, loop, Node, StepCall)
+        super().__init__(host, loop, Classes())
         self.host = host
         self.codec = codec
         self.plain_values = codec.is_plain

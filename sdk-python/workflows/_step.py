@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
@@ -144,16 +145,9 @@ class Step:
         """
         compiled, width = compile_config(config), _width(concurrent, max_concurrency)
 
-        def declare(function: Callable[..., Any]) -> Any:
-            if not callable(function):
-                raise TypeError(f"@step.do goes on a function; found {function!r}")
-            given = None if callable(name) else name
-            return DeclaredStep[Any, Any](
-                Declaration(
-                    self._run, function, given, depends=depends, width=width, config=compiled, result_type=result_type
-                )
-            )
-
+        declare = functools.partial(
+            _core.declare, self._run, None if callable(name) else name, depends, width, compiled, result_type
+        )
         return declare(name) if callable(name) else declare
 
     def sleep(self, name: str, duration: Duration) -> StepCall[None]:
@@ -206,6 +200,8 @@ class Step:
 
 
 def _width(concurrent: object, max_concurrency: object) -> int:
+    if concurrent is False and max_concurrency is None:
+        return 1
     if not isinstance(concurrent, bool):
         raise InvalidConfigError(f"concurrent is {concurrent!r}. Accepted: True or False.")
     if max_concurrency is None:
