@@ -183,10 +183,10 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) 
 // marked as no longer so from now on.
 Head SqliteStore::head_for_writing(InstanceKey instance) {
   if (const Head* known = heads_.find(instance)) return *known;
-  Query row(*connection_, sql::kHead, instance);
-  if (!row.next() || row.integer(0) != owner_.id) throw not_owned(instance);
-  const Head head{.newest = row.integer(1), .stored = row.integer(1)};
-  Query(*connection_, sql::kUnsettle, instance).run();
+  Query row(*connection_, sql::kUnsettle, instance, owner_.id);
+  if (!row.next()) throw not_owned(instance);
+  const Head head{.newest = row.integer(0), .stored = row.integer(0)};
+  row.run();
   heads_.set(instance, head);
   return head;
 }

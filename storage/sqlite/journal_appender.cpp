@@ -27,7 +27,7 @@ std::int64_t JournalAppender::append(InstanceKey instance, std::int64_t prev, co
 }
 
 bool JournalAppender::is_common(const Entry& entry) {
-  return !entry.deadline && entry.event == 0 && entry.event_type.empty() && entry.detail.empty();
+  return entry.event == 0 && entry.event_type.empty() && entry.detail.empty();
 }
 
 void JournalAppender::flush() {
@@ -39,7 +39,7 @@ void JournalAppender::write_one(const Row& row) {
   Query query(connection_, sql::kAppend);
   bind_common(query, row);
   const Entry& entry = row.entry;
-  query.bind_next(entry.deadline, entry.event, Maybe{entry.event_type}, Maybe{entry.detail});
+  query.bind_next(entry.event, Maybe{entry.event_type}, Maybe{entry.detail});
   query.run();
 }
 
@@ -47,7 +47,7 @@ void JournalAppender::bind_common(Query& query, const Row& row) {
   const Entry& entry = row.entry;
   query.bind_next(row.seq, row.instance, row.prev, static_cast<int>(entry.kind), entry.step, entry.attempt, entry.at,
                   entry.began, Maybe{entry.name}, static_cast<int>(entry.step_kind), entry.occurrence, entry.after,
-                  entry.need, row.value);
+                  entry.need, row.value, entry.deadline);
 }
 
 }  // namespace workflows::storage::sqlite

@@ -9,8 +9,8 @@ namespace workflows::storage::sqlite::sql {
 #define WORKFLOWS_SQL_INFO "key, workflow, id, generation, status, created, updated, wake, version"
 // In the order that `read_entry` expects.
 #define WORKFLOWS_SQL_COMMON \
-  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, value"
-#define WORKFLOWS_SQL_ENTRY WORKFLOWS_SQL_COMMON ", deadline, event, event_type, detail"
+  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, value, deadline"
+#define WORKFLOWS_SQL_ENTRY WORKFLOWS_SQL_COMMON ", event, event_type, detail"
 
 // ---- workflows
 inline constexpr char kWorkflowId[] = "SELECT id FROM workflows WHERE name = ?1";
@@ -43,8 +43,7 @@ inline constexpr char kInfo[] = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WH
 inline constexpr char kWhole[] =
     "SELECT " WORKFLOWS_SQL_INFO ", owner, head, unsettled, params FROM instances WHERE key = ?1";
 inline constexpr char kOutcome[] = "SELECT status, head FROM instances WHERE key = ?1";
-inline constexpr char kHead[] = "SELECT owner, head FROM instances WHERE key = ?1";
-inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1";
+inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1 AND owner = ?2 RETURNING head";
 inline constexpr char kStoreHead[] = "UPDATE instances SET head = ?2 WHERE key = ?1";
 inline constexpr char kSetStatus[] =
     "UPDATE instances SET status = ?3, wake = ?4, updated = ?5, head = max(head, ?6), unsettled = unsettled AND ?7 "
@@ -64,7 +63,7 @@ inline constexpr char kClaim[] = "UPDATE instances SET owner = ?2, status = ?3 W
 // ---- journal
 inline constexpr char kAppend[] =
     "INSERT INTO journal(seq, " WORKFLOWS_SQL_ENTRY ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-#define WORKFLOWS_SQL_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define WORKFLOWS_SQL_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define WORKFLOWS_SQL_FIVE_ROWS \
   WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW
 inline constexpr char kAppendTen[] =
