@@ -131,6 +131,8 @@ class Instance {
   // The code has gone on from all Resolves that were taken.
   void settled() { resolve_taken_ = false; }
 
+  // `run` has ended; its end may still be on its way to disk.
+  bool ended() const { return result_.has_value(); }
   // Recorded outcomes are still to be delivered: the code runs over what it did before (S38).
   bool replaying() const;
   // Nothing can happen before `wake` or an event: every open step sleeps, waits or rests between attempts, and at least

@@ -302,7 +302,7 @@ void Host::Runtime::record_awakened() {
     const auto found = slots_.find(awakened_.front().instance);
     if (found == slots_.end() || !std::exchange(found->second->awakened, false)) continue;
     Slot& slot = *found->second;
-    if (!slot.waits || slot.evicting || slot.machine.waiting()) continue;
+    if (!slot.waits || slot.evicting || slot.machine.waiting() || slot.machine.ended()) continue;
     slot.waits = false;
     submit(storage::SetStatus{.instance = slot.key, .status = Status::running, .wake = {}, .at = moment});
   }

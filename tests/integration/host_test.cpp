@@ -328,6 +328,21 @@ TEST_F(HostTest, AHundredThousandSleepersNeedNoThreadsAndAtMostTwoHundredBytesEa
   EXPECT_LE((allocated_bytes() - memory_before) / kSleepers, 200);
 }
 
+TEST_F(HostTest, S4_TheStatusOfAnInstanceThatHasJustEndedIsLeftAlone) {
+  auto engine = open({{"s", {sleep_op("nap", 1h)}}});
+  for (int i = 0; i < 100; ++i) engine->host().create({.workflow = "s", .id = "i" + std::to_string(i)});
+  engine->run_until([&] { return engine->host().client().list({.status = Status::waiting}).size() == 100; });
+  clock_->advance(1h);
+  engine->run_until([&] {
+    // So long after it awoke, an instance is noted as running. Here its end is on the way to disk by then.
+    if (engine->finished > 0) clock_->advance(20ms);
+    engine->host().clock_moved();
+    return engine->ended.size() == 100 || engine->stopped;
+  });
+  EXPECT_FALSE(engine->stopped) << engine->stopped->message;
+  EXPECT_EQ(engine->host().client().list({.status = Status::complete}).size(), 100);
+}
+
 TEST_F(HostTest, AClosedEngineRefusesEveryVerb) {
   auto engine = open({{"w", {}}});
   engine->host().close();

@@ -72,6 +72,7 @@ class ScriptHost {
 
   // --- what happened
   std::map<std::string, int> bodies;  // runs by step name
+  int finished = 0;  // runs whose code has ended
   std::map<InstanceKey, InstanceStatus> ended;
   std::map<InstanceKey, int> starts;  // StartInstance actions, replays included
   std::vector<InstanceKey> evictions;
@@ -112,6 +113,7 @@ class ScriptHost {
       take(run, *asked.outcome);
     }
     run.output.back() = run.output.size() == 1 ? '[' : ' ';
+    ++finished;
     host_.finish(instance, Value{run.output + "]"});
   }
 
