@@ -150,8 +150,8 @@ class Store {
 
   // True if another connection has committed since the last call: cheap (microseconds), never blocks.
   virtual std::expected<bool, Error> changed() = 0;
-  // A descriptor that becomes readable soon after another connection has committed, until `changed` is called. It may be
-  // readable for nothing, and there may be none (-1): so `changed` is to be asked now and then as well.
+  // A descriptor that becomes readable soon after another connection has committed, until `changed` is called. It may
+  // be readable for nothing, and there may be none (-1): so `changed` is to be asked now and then as well.
   virtual int change_fd() { return -1; }
   // Inbox rows with id > `after` for instances of `owner`, oldest first, at most `limit`; and the greatest row id seen.
   // Taken ones included.

@@ -160,8 +160,8 @@ Asked Instance::answer() {
 
 void Instance::open_do(Ticket ticket, const DoRequest& request) {
   Step& step = steps_[ticket];
-  static const StepConfig kDefaults;
-  if (request.config == kDefaults && request.depends.empty()) return;
+  static const StepConfig defaults;
+  if (request.config == defaults && request.depends.empty()) return;
   step.extra = std::make_unique<Extra>(Extra{.config = request.config, .detail = detail_of(request)});
 }
 
@@ -391,15 +391,16 @@ void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome o
 
 void Instance::attempt_failed(Ticket ticket, Failure failure, TimePoint now) {
   Step& step = steps_[ticket];
-  if (!failure.retryable || step.attempt > step.more().config.retries.limit) return end_do(ticket, std::move(failure), now);
+  if (!failure.retryable || step.attempt > step.more().config.retries.limit)
+    return end_do(ticket, std::move(failure), now);
   if (step.more().config.retries.dynamic_delay) {
     enter(step, Phase::choosing);
     step.outcome = std::make_unique<Outcome>(failure);
     effects_.emplace_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
     return;
   }
-  rest(ticket, failure, retry_delay(step.more().config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)),
-       now);
+  rest(ticket, failure,
+       retry_delay(step.more().config.retries, step.attempt, jitter_share(identity_, ticket, step.attempt)), now);
 }
 
 void Instance::delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<Millis, Failure> delay, TimePoint now) {
@@ -484,9 +485,9 @@ bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
 
 void Instance::time_out_wait(Ticket ticket, TimePoint now) {
   const Step& step = steps_[ticket];
-  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.more().event_type + "' came for wait '" +
-                                                           std::string(step_name(ticket)) + "' within " +
-                                                           seconds(*step.deadline - step.began));
+  Failure failure = engine_failure("WaitTimeoutError", "no event of type '" + step.more().event_type +
+                                                           "' came for wait '" + std::string(step_name(ticket)) +
+                                                           "' within " + seconds(*step.deadline - step.began));
   Entry ended = identified_entry(EntryKind::wait_timed_out, ticket, now);
   ended.began = step.began;
   ended.value = failure.to_json();

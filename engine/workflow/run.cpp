@@ -311,9 +311,9 @@ void Run::launch(Operation& operation, std::uint32_t number) {
     const Host& host = loop_.host();
     const Ticket ticket = *operation.ticket;
     attempt->stop = std::stop_source();
-    attempt->context = std::make_unique<StepContext>(step.name, host.occurrence(instance_, ticket), number,
-                                                     host.step_config(instance_, ticket),
-                                                     host.idempotency_key(instance_, ticket), attempt->stop.get_token());
+    attempt->context = std::make_unique<StepContext>(
+        step.name, host.occurrence(instance_, ticket), number, host.step_config(instance_, ticket),
+        host.idempotency_key(instance_, ticket), attempt->stop.get_token());
   }
   launch(std::move(attempt));
 }

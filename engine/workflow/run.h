@@ -89,9 +89,9 @@ class Run {
   bool finished_ = false;
   bool retired_ = false;
   std::uint32_t bodies_ = 0;
-  std::vector<Operation*> asked_;    // by ticket; null: ended
-  std::vector<Node> graph_;          // by node
-  std::vector<Operation*> failing_;  // a dependency has failed, others have not ended
+  std::vector<Operation*> asked_;               // by ticket; null: ended
+  std::vector<Node> graph_;                     // by node
+  std::vector<Operation*> failing_;             // a dependency has failed, others have not ended
   std::list<std::pair<Ticket, Outcome>> held_;  // nearly always empty
 };
 

@@ -119,7 +119,7 @@ int main(int argc, char** argv) try {
                             {.id = argv[2], .on_conflict = workflows::OnConflict::return_existing});
   try {
     week.send_event("groceries-list", kRecipes, "the list");  // at every start; counted once, for it has an id
-  } catch (const workflows::InstanceFinishedError&) {}
+  } catch (const workflows::InstanceFinishedError&) { std::cerr << "this week's groceries are ordered already\n"; }
   std::cout << workflows::to_json(week.result<Groceries>()) << '\n';
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';

@@ -72,7 +72,7 @@ class ScriptHost {
 
   // --- what happened
   std::map<std::string, int> bodies;  // runs by step name
-  int finished = 0;  // runs whose code has ended
+  int finished = 0;                   // runs whose code has ended
   std::map<InstanceKey, InstanceStatus> ended;
   std::map<InstanceKey, int> starts;  // StartInstance actions, replays included
   std::vector<InstanceKey> evictions;
