@@ -23,6 +23,9 @@ constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
 // Other processes' commits are noticed at once where the kernel tells of them, and so soon where it does not (S25).
 constexpr std::chrono::duration<int, std::milli> kLookInterval(25);
+// The kernel tells of what was written before it was committed: then it is looked for some times, soon.
+constexpr std::chrono::duration<int, std::milli> kCommitTime(1);
+constexpr int kLooksAfterNotice = 10;
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
 
@@ -139,7 +142,8 @@ void Writer::sleep() {
   asleep_ = true;
   if (!has_work_) {
     std::array<pollfd, 2> fds{{{wakeup_.fd(), POLLIN, 0}, {store_->change_fd(), POLLIN, 0}}};  // poll skips a -1
-    ::poll(fds.data(), fds.size(), kLookInterval.count());
+    ::poll(fds.data(), fds.size(), (looks_due_ > 0 ? kCommitTime : kLookInterval).count());
+    looks_due_ = (fds[1].revents & POLLIN) != 0 ? kLooksAfterNotice : std::max(looks_due_ - 1, 0);
   }
   asleep_ = false;
   wakeup_.clear({});
@@ -289,6 +293,7 @@ void Writer::look_around() {
   const auto changed = checked(store_->changed());
   if (changed.value_or(false)) {
     arrivals_due_ = true;
+    looks_due_ = 0;
     outgoing_.push_back(OthersCommitted{});
     std::vector<Watch> watches;
     for (const auto& [instance, call] : std::exchange(watches_, {})) watches.push_back({call, instance});

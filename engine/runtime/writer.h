@@ -142,6 +142,7 @@ class Writer {
   std::unordered_multimap<InstanceKey, CallId> watches_;
   std::int64_t last_arrival_ = 0;
   bool arrivals_due_ = true;
+  int looks_due_ = 0;  // soon, for somebody has written
   bool untaken_due_ = false;
   std::optional<Error> failure_;
   std::chrono::steady_clock::time_point next_renewal_;
