@@ -247,7 +247,8 @@ void Host::Runtime::fire_timers() {
     }
     Slot& slot = *slots_.at(due->instance);
     if (due->ticket == kIdle) {
-      evict(slot);
+      slot.idle = {};
+      if (slot.machine.waiting()) evict(slot);  // a timer of this very turn may have set it going
       continue;
     }
     slot.machine.timer(due->ticket, moment);

@@ -319,3 +319,25 @@ async def test_a_plain_run_hibernates_too() -> None:
         await instance.send_event("go", 5)
         assert await instance.result(timeout=PATIENCE_S) == 5
     assert lives == 2
+
+
+async def test_a_retry_that_is_due_when_its_instance_would_hibernate_runs_once() -> None:
+    time, attempts = VirtualTime(), 0
+
+    @workflows.workflow
+    async def flaky(event: workflows.Event, step: workflows.Step) -> Any:
+        @step.do(config={"retries": {"limit": 1, "delay": "10 seconds"}})
+        async def work() -> int:
+            nonlocal attempts
+            attempts += 1
+            await asyncio.sleep(0)
+            if attempts == 1:
+                raise ValueError("first")
+            return attempts
+
+        return await work()
+
+    async with opened(":memory:", flaky, time=time, hibernate_after="0 seconds") as engine:
+        instance = await engine.create(flaky)
+        await until_status(instance, "waiting")
+        assert await result_over(time, instance, "10 seconds") == 2

@@ -1,0 +1,50 @@
+"""Writes the golden database of the format that this tree has: `python tests/golden/make.py tests/golden/v1.golden`.
+
+Run once for each version of the format, with the last tree that writes it. The instances:
+
+    finished/done      complete
+    failed/broken      errored
+    branches/waiting   waits for an event, which is there already but of another type
+    branches/sleeping  sleeps; all before that is recorded
+"""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import workflows
+from workflows_of_then import ALL
+
+
+async def until_asked(instance: workflows.Instance, name: str) -> None:
+    while not any(step.name == name for step in await instance.steps()):
+        await asyncio.sleep(0.01)
+
+
+async def main(path: str) -> None:
+    async with workflows.Engine(path, workflows=ALL, hibernate_after="0 s") as engine:
+        done = await engine.create("finished", {"n": 1}, id="done")
+        await done.result()
+        broken = await engine.create("failed", id="broken")
+        try:
+            await broken.result()
+        except workflows.WorkflowFailedError:
+            pass
+        waiting = await engine.create("branches", id="waiting")
+        await waiting.send_event("other", {"kept": True})
+        await until_asked(waiting, "approval")
+        sleeping = await engine.create("branches", id="sleeping")
+        await sleeping.send_event("approved", "yes")
+        await until_asked(sleeping, "rest")
+        await asyncio.sleep(0.2)
+
+
+path = Path(sys.argv[1])
+path.unlink(missing_ok=True)
+asyncio.run(main(os.fspath(path)))
+with sqlite3.connect(path) as database:
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+for left in path.parent.glob(path.name + "-*"):
+    left.unlink()
