@@ -45,6 +45,7 @@ struct Create {
   TimePoint created{};
   bool owned = false;
   bool new_id = false;  // the id was made up just now: it need not be looked for
+  Retention retention{};
 };
 struct Created {
   InstanceKey key = 0;
@@ -52,14 +53,26 @@ struct Created {
   bool same_params = false;  // ... with these params, byte for byte
 };
 
-// Requires: the batch's owner owns the instance; else the batch fails with code `store`. So it does for every item with
-// such a requirement: it can only be a mistake of the engine. A terminal entry (kind >= 32) also sets the final status.
+// Any number, each with its own outcome, as a part that no batch is cut through.
+struct CreateBatch {
+  std::vector<Create> creates{};
+};
+struct CreatedBatch {
+  std::vector<Created> created{};
+};
+
+// Requires: the batch's owner owns the instance; else nothing is written and the result is Lost: somebody has ended the
+// instance meanwhile. So it is for every item with such a requirement. A terminal entry (kind >= 32) also sets the
+// final status; `paused` sets status paused and gives the instance up; `rollback_started` sets status rollingBack.
 struct AppendEntry {
   InstanceKey instance = 0;
   Entry entry;  // wait_taken also marks the inbox row as taken
 };
 
-// Requires: the batch's owner owns the instance. Status running, waiting or queued.
+struct Lost {};
+
+// Requires: the batch's owner owns the instance. Status running, waiting or queued; an instance that is to be paused or
+// rolls back keeps that status.
 struct SetStatus {
   InstanceKey instance = 0;
   Status status{};
@@ -83,8 +96,48 @@ struct Sent {
   bool duplicate = false;
 };
 
+// A lifecycle call (S26). Needs no owner, and takes effect in this transaction whoever owns the instance: its owner is
+// told by a notice, and what it writes for an instance that it lost is refused.
+enum class Verb : std::uint8_t { pause, resume, terminate, roll_back, remove };
+struct Control {
+  std::string workflow{};
+  std::string id{};
+  Verb verb{};
+  TimePoint at{};
+};
+// Ends the newest generation, if it has not ended, and begins the next one.
+struct Kept {
+  std::vector<Entry> entries{};       // the history that the new generation begins with
+  std::vector<std::int64_t> taken{};  // events of the inbox that these entries took; the others are untaken again
+};
+struct Restart {
+  std::string workflow{};
+  std::string id{};
+  TimePoint at{};
+  // Decides from the old generation what the new one keeps, within the transaction; its error fails the batch. Absent:
+  // nothing, no event either.
+  std::function<std::expected<Kept, Error>(const struct Loaded&)> keep{};
+};
+struct Controlled {
+  std::optional<ErrorCode> refused{};  // instance_not_found, invalid_transition
+  Status found{};                      // before
+  InstanceKey key = 0;                 // of the generation that there is now
+};
+
+// What happened to an instance of an owner by somebody else's doing.
+struct Notice {
+  enum class Kind : std::uint8_t { lost = 1, pause = 2, resume = 3, roll_back = 4 };
+  std::int64_t id = 0;
+  InstanceKey instance = 0;
+  Kind kind{};
+};
+// Forgets the notices of the batch's owner up to this one.
+struct Heard {
+  std::int64_t last = 0;
+};
+
 // Takes unowned, unfinished instances of `workflows`, oldest first, for the batch's owner: up to `queued` queued ones,
-// which become running, and up to `waiting` waiting ones, which stay waiting.
+// which become running, and those that roll back, and up to `waiting` waiting ones, which stay waiting.
 struct Claim {
   std::vector<std::string> workflows{};
   std::uint32_t queued = 0;
@@ -106,8 +159,9 @@ struct Renew {
 
 struct Done {};
 
-using Item = std::variant<Create, AppendEntry, SetStatus, SendEvent, Claim, Release, Renew>;
-using ItemResult = std::variant<Done, Created, Sent, Claimed>;
+using Item = std::variant<Create, CreateBatch, AppendEntry, SetStatus, SendEvent, Control, Restart, Heard, Claim,
+                          Release, Renew>;
+using ItemResult = std::variant<Done, Created, CreatedBatch, Lost, Sent, Controlled, Claimed>;
 
 struct WriteBatch {
   std::optional<Owner> owner{};
@@ -118,7 +172,6 @@ struct WriteBatch {
 
 struct Loaded {
   InstanceInfo info;
-  OwnerId owner = 0;
   std::string params{};
   std::vector<Entry> history{};     // of this generation, in commit order
   std::vector<InboxEvent> inbox{};  // in order of id, taken ones included
@@ -139,14 +192,22 @@ class Store {
   virtual std::expected<std::vector<ItemResult>, Error> commit(const WriteBatch& batch) = 0;
 
   // A new owner row with epoch and lease; `dead` owners found (their process is gone, or their lease has run out) are
-  // fenced and replaced in the same transaction: all their unfinished instances become unowned (running ones queued).
-  // Requires: this Store has no owner, or one that was fenced.
+  // fenced and replaced in the same transaction: all their unfinished instances become unowned (running ones queued,
+  // those that were to be paused paused). Requires: this Store has no owner, or one that was fenced.
   virtual std::expected<Owner, Error> open_owner(Millis lease) = 0;
   // The same for owners that died since; returns how many were replaced.
   virtual std::expected<std::uint32_t, Error> replace_dead_owners() = 0;
   // Gives back everything that `owner` owns (as replacing does) and removes its row. Allowed for a fenced owner (then
   // it does nothing).
   virtual std::expected<void, Error> close_owner(const Owner& owner) = 0;
+
+  // Removes finished instances that have expired, and what removed ones left, at most about `limit` rows, in one
+  // transaction. Needs no owner.
+  struct Collected {
+    std::uint64_t rows = 0;
+    bool more = false;  // there is more to be removed at once
+  };
+  virtual std::expected<Collected, Error> collect_garbage(TimePoint now, std::uint64_t limit) = 0;
 
   // True if another connection has committed since the last call: cheap (microseconds), never blocks.
   virtual std::expected<bool, Error> changed() = 0;
@@ -162,6 +223,8 @@ class Store {
   virtual std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) = 0;
   // Instances of `owner` that have untaken events, each once, ordered by key.
   virtual std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) = 0;
+  // In order; they stay until an item Heard forgets them.
+  virtual std::expected<std::vector<Notice>, Error> notices(OwnerId owner) = 0;
 
   // The reads that `reads` does see one moment of the database, and cost less than alone.
   virtual std::expected<void, Error> together(const std::function<void()>& reads) = 0;
@@ -171,6 +234,11 @@ class Store {
                                                                  const std::string& id) = 0;
   virtual std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) = 0;
   virtual std::expected<InstanceStatus, Error> status(InstanceKey key) = 0;
+  // Every generation, newest first.
+  virtual std::expected<std::vector<InstanceInfo>, Error> generations(const std::string& workflow,
+                                                                      const std::string& id) = 0;
+  // Entries with a cursor above `after`, in commit order.
+  virtual std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) = 0;
   // By key, ascending.
   virtual std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) = 0;
 

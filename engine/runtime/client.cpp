@@ -7,10 +7,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include "engine/core/report.h"
+#include "engine/core/restart.h"
 #include "engine/runtime/client_access.h"
+#include "engine/runtime/refusal.h"
 #include "engine/values/json.h"
 #include "engine/values/text.h"
 #include "storage/store.h"
@@ -27,7 +30,15 @@ constexpr std::chrono::milliseconds kPollPeriod{2};
 template <class T>
 T value_or_throw(std::expected<T, Error> result) {
   if (!result) throw_error(result.error());
-  return std::move(*result);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+template <class Check>
+std::optional<Error> refusal(Check check) {
+  try {
+    check();
+  } catch (const WorkflowsError& error) { return Error{error.code(), error.what()}; }
+  return std::nullopt;
 }
 
 // What a store that is merely busy could not tell is asked again later.
@@ -55,6 +66,34 @@ std::string describe(const std::string& workflow, const std::string& id) {
 std::optional<SteadyTime> deadline_after(std::optional<Millis> timeout) {
   if (!timeout || *timeout > kMaxDuration) return std::nullopt;
   return std::chrono::steady_clock::now() + *timeout;
+}
+
+std::string_view words_of(storage::Verb verb) {
+  switch (verb) {
+    case storage::Verb::pause:
+      return "paused";
+    case storage::Verb::resume:
+      return "resumed";
+    case storage::Verb::terminate:
+    case storage::Verb::roll_back:
+      return "terminated";
+    case storage::Verb::remove:
+      return "deleted";
+  }
+  return "changed";
+}
+
+storage::Create to_item(const CreateRequest& request, TimePoint now) {
+  check_workflow_name(request.workflow);
+  if (!request.id.empty()) check_instance_id(request.id);
+  check_json("params", request.params);
+  return {.workflow = request.workflow,
+          .id = request.id.empty() ? make_instance_id(now) : request.id,
+          .params = request.params,
+          .version = {},
+          .created = now,
+          .new_id = request.id.empty(),
+          .retention = request.retention.value_or(Retention{})};
 }
 
 }  // namespace
@@ -85,9 +124,20 @@ struct Client::State {
 
   TimePoint now() const { return clock ? clock->now() : std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
 
+  std::vector<storage::ItemResult> commit(std::span<const storage::Item> items) {
+    return value_or_throw(store->commit({.items = items}));
+  }
   template <class Result>
   Result commit(const storage::Item& item) {
-    return std::get<Result>(value_or_throw(store->commit({.items = {&item, 1}})).front());
+    return std::get<Result>(commit(std::span(&item, 1)).front());
+  }
+
+  void control(const std::string& workflow, const std::string& id, storage::Verb verb) {
+    check_workflow_name(workflow);
+    check_instance_id(id);
+    const auto done =
+        commit<storage::Controlled>(storage::Control{.workflow = workflow, .id = id, .verb = verb, .at = now()});
+    if (done.refused) throw_error(runtime::refusal(done, workflow, id, words_of(verb)));
   }
 
   void notice_changes() {
@@ -110,13 +160,15 @@ struct Client::State {
   std::shared_ptr<const Clock> clock;
   std::unique_ptr<storage::Store> store;  // absent once closed
   std::uint64_t changes = 0;              // commits of others, as far as noticed
+  std::uint64_t seen_changes = 0;         // by wait_for_change
 };
 
 Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Client::Client(ClientOptions options)
     : state_(std::make_unique<State>(
-          value_or_throw(storage::open_database({.location = std::move(options.database), .create = options.create})),
+          value_or_throw(storage::open_database(
+              {.location = std::move(options.database), .create = options.create, .read_only = options.read_only})),
           nullptr)) {}
 
 Client ClientAccess::open(std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock) {
@@ -133,25 +185,35 @@ Client& Client::operator=(Client&& other) noexcept {
 
 InstanceRef Client::create(const CreateRequest& request) {
   const auto lock = State::enter(state_);
-  check_workflow_name(request.workflow);
-  if (!request.id.empty()) check_instance_id(request.id);
-  check_json("params", request.params);
-  const TimePoint now = state_->now();
-  const std::string id = request.id.empty() ? make_instance_id(now) : request.id;
-  const auto created = state_->commit<storage::Created>(
-      storage::Create{.workflow = request.workflow, .id = id, .params = request.params, .version = {}, .created = now});
-  if (created.existed && request.on_conflict == OnConflict::error) {
-    throw InstanceExistsError(
-        fmt::format("There is an {} already. Give another id, or ask for the existing one to be returned.",
-                    describe(request.workflow, id)));
+  storage::Create item = to_item(request, state_->now());
+  CreateRequest named = request;
+  named.id = item.id;
+  const auto created = state_->commit<storage::Created>(std::move(item));
+  if (const auto error = runtime::conflict(created, named)) throw_error(*error);
+  return {.key = created.key, .workflow = named.workflow, .id = named.id};
+}
+
+BatchOutcome Client::create_batch(const std::vector<CreateRequest>& requests) {
+  const auto lock = State::enter(state_);
+  BatchOutcome outcomes;
+  std::vector<CreateRequest> named;
+  storage::CreateBatch batch;
+  for (const CreateRequest& request : requests) {
+    const auto error = refusal([&] { batch.creates.push_back(to_item(request, state_->now())); });
+    outcomes.emplace_back(error.value_or(Error{}));
+    if (error) continue;
+    named.push_back(request);
+    named.back().id = batch.creates.back().id;
   }
-  if (created.existed && !created.same_params) {
-    throw InstanceExistsError(
-        fmt::format("There is an {} already, with other params. It is returned only when the params "
-                    "are the same, byte for byte; give another id for other params.",
-                    describe(request.workflow, id)));
+  if (named.empty()) return outcomes;
+  const auto created = state_->commit<storage::CreatedBatch>(std::move(batch)).created;
+  std::size_t next = 0;
+  for (auto& outcome : outcomes) {
+    if (!std::get<Error>(outcome).message.empty()) continue;
+    outcome = runtime::outcome_of(created[next], named[next]);
+    ++next;
   }
-  return {.key = created.key, .workflow = request.workflow, .id = id};
+  return outcomes;
 }
 
 void Client::send_event(const SendEventRequest& request) {
@@ -171,6 +233,82 @@ void Client::send_event(const SendEventRequest& request) {
   throw_error({*sent.refused, fmt::format("The {} is finished and takes no event {}. Restart it, or send the event to "
                                           "another instance.",
                                           describe(request.workflow, request.id), quoted(request.type))});
+}
+
+void Client::pause(const std::string& workflow, const std::string& id) {
+  const auto lock = State::enter(state_);
+  state_->control(workflow, id, storage::Verb::pause);
+}
+
+void Client::resume(const std::string& workflow, const std::string& id) {
+  const auto lock = State::enter(state_);
+  state_->control(workflow, id, storage::Verb::resume);
+}
+
+void Client::terminate(const std::string& workflow, const std::string& id, bool rollback) {
+  const auto lock = State::enter(state_);
+  state_->control(workflow, id, rollback ? storage::Verb::roll_back : storage::Verb::terminate);
+}
+
+void Client::remove(const std::string& workflow, const std::string& id) {
+  const auto lock = State::enter(state_);
+  state_->control(workflow, id, storage::Verb::remove);
+}
+
+std::vector<std::optional<Error>> Client::remove_batch(const std::string& workflow,
+                                                       const std::vector<std::string>& ids) {
+  const auto lock = State::enter(state_);
+  check_workflow_name(workflow);
+  std::vector<std::optional<Error>> outcomes;
+  std::vector<storage::Item> items;
+  for (const std::string& id : ids) {
+    outcomes.push_back(refusal([&] { check_instance_id(id); }));
+    if (!outcomes.back())
+      items.emplace_back(
+          storage::Control{.workflow = workflow, .id = id, .verb = storage::Verb::remove, .at = state_->now()});
+  }
+  if (items.empty()) return outcomes;
+  const auto results = state_->commit(items);
+  auto result = results.begin();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (outcomes[i]) continue;
+    const auto& done = std::get<storage::Controlled>(*result++);
+    if (done.refused) outcomes[i] = runtime::refusal(done, workflow, ids[i], words_of(storage::Verb::remove));
+  }
+  return outcomes;
+}
+
+Restarted Client::restart(const RestartRequest& request) {
+  const auto lock = State::enter(state_);
+  check_workflow_name(request.workflow);
+  check_instance_id(request.id);
+  storage::Restart item{.workflow = request.workflow, .id = request.id, .at = state_->now(), .keep = {}};
+  std::vector<StepInfo> kept;
+  if (!request.from_step.empty()) {
+    item.keep = [&](const storage::Loaded& old) -> std::expected<storage::Kept, Error> {
+      auto history = core::keep_for_restart(old.history, {request.from_step, request.count, request.kind});
+      if (!history) return std::unexpected(std::move(history.error()));
+      history->entries.front().at = item.at;
+      kept = core::report_steps(history->entries, old.inbox);
+      return storage::Kept{std::move(history->entries), std::move(history->events)};
+    };
+  }
+  const auto done = state_->commit<storage::Controlled>(item);
+  if (done.refused) throw_error(runtime::refusal(done, request.workflow, request.id, "restarted"));
+  return {.instance = {.key = done.key, .workflow = request.workflow, .id = request.id}, .kept = std::move(kept)};
+}
+
+std::uint64_t Client::collect_garbage(std::uint64_t limit) {
+  constexpr std::uint64_t kRowsAtOnce = 1'000;
+  std::uint64_t removed = 0;
+  for (bool more = true; more && removed < limit;) {
+    const auto lock = State::enter(state_);
+    const auto part =
+        value_or_throw(state_->store->collect_garbage(state_->now(), std::min(kRowsAtOnce, limit - removed)));
+    removed += part.rows;
+    more = part.more;
+  }
+  return removed;
 }
 
 InstanceRef Client::get(const std::string& workflow, const std::string& id) {
@@ -194,10 +332,62 @@ InstanceStatus Client::status(InstanceKey key) {
   return value_or_throw(state_->store->status(key));
 }
 
+InstanceInfo Client::info(InstanceKey key) {
+  const auto lock = State::enter(state_);
+  auto found = value_or_throw(state_->store->find(key));
+  if (!found) throw InstanceNotFoundError(fmt::format("There is no instance with key {}. It was removed.", key));
+  return std::move(*found);
+}
+
+std::vector<InstanceInfo> Client::generations(const std::string& workflow, const std::string& id) {
+  const auto lock = State::enter(state_);
+  check_workflow_name(workflow);
+  check_instance_id(id);
+  auto found = value_or_throw(state_->store->generations(workflow, id));
+  if (found.empty()) throw_not_found(workflow, id);
+  return found;
+}
+
 std::vector<StepInfo> Client::steps(InstanceKey key) {
   const auto lock = State::enter(state_);
   const auto loaded = value_or_throw(state_->store->load(key));
   return core::report_steps(loaded.history, loaded.inbox);
+}
+
+InstanceHistory Client::history(InstanceKey key) {
+  const auto lock = State::enter(state_);
+  InstanceHistory history;
+  std::optional<Error> failed;
+  value_or_throw(state_->store->together([&] {
+    auto loaded = state_->store->load(key);
+    auto entries = state_->store->entries(key, 0);
+    if (!loaded || !entries) {
+      failed = loaded ? entries.error() : loaded.error();
+      return;
+    }
+    history = {std::move(loaded->info), std::move(loaded->params), std::move(*entries), std::move(loaded->inbox)};
+  }));
+  if (failed) throw_error(*failed);
+  return history;
+}
+
+std::vector<RecordedEntry> Client::entries(InstanceKey key, std::int64_t after) {
+  const auto lock = State::enter(state_);
+  return value_or_throw(state_->store->entries(key, after));
+}
+
+bool Client::wait_for_change(Millis timeout) {
+  auto lock = State::enter(state_);
+  const auto deadline = deadline_after(timeout);
+  const std::uint64_t seen = state_->seen_changes;
+  for (;;) {
+    state_->notice_changes();
+    if (state_->changes != seen) {
+      state_->seen_changes = state_->changes;
+      return true;
+    }
+    if (!state_->pause(lock, deadline)) return false;
+  }
 }
 
 std::vector<InstanceInfo> Client::list(const ListQuery& query) {

@@ -20,4 +20,24 @@ Error refusal(ErrorCode code, const std::string& workflow, const std::string& id
   return {code, "there is no " + instance + "; list the instances to see which ids exist"};
 }
 
+Error refusal(const storage::Controlled& done, const std::string& workflow, const std::string& id,
+              std::string_view wanted) {
+  if (*done.refused != ErrorCode::invalid_transition) return refusal(*done.refused, workflow, id);
+  std::string message = "instance '" + id + "' of workflow '" + workflow + "' is " +
+                        std::string(to_string(done.found)) + " and cannot be " + std::string(wanted);
+  if (done.found == Status::rolling_back) {
+    message += "; wait until its rollbacks have ended";
+  } else if (is_finished(done.found)) {
+    message += "; a finished instance can be restarted or deleted";
+  } else {
+    message += "; only a paused one can";
+  }
+  return {ErrorCode::invalid_transition, std::move(message)};
+}
+
+std::variant<InstanceRef, Error> outcome_of(const storage::Created& created, const CreateRequest& request) {
+  if (auto error = conflict(created, request)) return std::move(*error);
+  return InstanceRef{created.key, request.workflow, request.id};
+}
+
 }  // namespace workflows::runtime

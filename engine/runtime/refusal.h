@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 
 #include <workflows/client.h>
 #include <workflows/error.h>
@@ -15,5 +17,9 @@ namespace workflows::runtime {
 std::optional<Error> conflict(const storage::Created& created, const CreateRequest& request);
 // An event, or a look-up, for an instance that is finished or not there (S24).
 Error refusal(ErrorCode code, const std::string& workflow, const std::string& id);
+// A lifecycle call that was refused; `wanted` such as "paused".
+Error refusal(const storage::Controlled& done, const std::string& workflow, const std::string& id,
+              std::string_view wanted);
+std::variant<InstanceRef, Error> outcome_of(const storage::Created& created, const CreateRequest& request);
 
 }  // namespace workflows::runtime

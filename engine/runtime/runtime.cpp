@@ -440,7 +440,7 @@ void Host::Runtime::handle(runtime::InstanceLoaded& message) {
   storage::Loaded& loaded = *message.loaded;
   --loads_issued_;
   loading_.erase(loaded.info.key);
-  if (is_finished(loaded.info.status) || loaded.owner != writer_->owner() || !usable()) {
+  if (is_finished(loaded.info.status) || loaded.info.owner != writer_->owner() || !usable()) {
     --occupied_;
     return;
   }

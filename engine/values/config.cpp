@@ -162,6 +162,7 @@ void StepConfig::check() const {
     refuse("retries.jitter", fmt::to_string(retries.jitter), "a number from 0 to 1");
   }
   check_duration("timeout", timeout, Millis(1));
+  if (heartbeat_timeout) check_duration("heartbeat_timeout", *heartbeat_timeout, Millis(1));
 }
 
 std::string StepConfig::to_json() const {
@@ -170,6 +171,7 @@ std::string StepConfig::to_json() const {
   if (const std::string members = members_of(retries); !members.empty())
     append_member(out, "retries", "{" + members + "}");
   append_millis(out, "timeout", timeout, standard.timeout);
+  if (heartbeat_timeout) append_member(out, "heartbeat_timeout", fmt::to_string(heartbeat_timeout->millis().count()));
   if (sensitive_output) append_member(out, "sensitive", "\"output\"");
   return out.empty() ? out : "{" + out + "}";
 }
@@ -183,17 +185,20 @@ StepConfig StepConfig::from_json(std::string_view json) {
   }
   if (!values::is_json_object(object)) {
     throw InvalidConfigError(fmt::format(
-        "A step's config is {}. Accepted: an object with the keys retries, timeout, sensitive.", quoted(object)));
+        "A step's config is {}. Accepted: an object with the keys retries, timeout, heartbeat_timeout, sensitive.",
+        quoted(object)));
   }
   for (const RawMember& member : values::raw_members(object)) {
     if (member.key == "retries")
       config.retries = read_retries(member.value);
     else if (member.key == "timeout")
       config.timeout = read_duration("timeout", member.value);
+    else if (member.key == "heartbeat_timeout")
+      config.heartbeat_timeout = read_duration("heartbeat_timeout", member.value);
     else if (member.key == "sensitive")
       config.sensitive_output = read_sensitive(member.value);
     else
-      refuse_key("config of a step", member, "retries, timeout, sensitive");
+      refuse_key("config of a step", member, "retries, timeout, heartbeat_timeout, sensitive");
   }
   config.check();
   return config;

@@ -1,49 +1,62 @@
 #include <workflows/journal.h>
 
+#include <array>
+#include <utility>
+
 namespace workflows {
 
+namespace {
+
+constexpr std::array<std::pair<StepKind, std::string_view>, 5> kStepKinds = {{
+    {StepKind::do_, "do"},
+    {StepKind::sleep, "sleep"},
+    {StepKind::wait_for_event, "wait_for_event"},
+    {StepKind::value, "value"},
+    {StepKind::rollback, "rollback"},
+}};
+
+constexpr std::array<std::pair<EntryKind, std::string_view>, 20> kEntryKinds = {{
+    {EntryKind::attempt_started, "attempt_started"},
+    {EntryKind::attempt_failed, "attempt_failed"},
+    {EntryKind::step_completed, "step_completed"},
+    {EntryKind::step_failed, "step_failed"},
+    {EntryKind::sleep_started, "sleep_started"},
+    {EntryKind::sleep_finished, "sleep_finished"},
+    {EntryKind::wait_started, "wait_started"},
+    {EntryKind::wait_taken, "wait_taken"},
+    {EntryKind::wait_timed_out, "wait_timed_out"},
+    {EntryKind::abandoned, "abandoned"},
+    {EntryKind::reclaimed, "reclaimed"},
+    {EntryKind::heartbeat, "heartbeat"},
+    {EntryKind::rollback_started, "rollback_started"},
+    {EntryKind::paused, "paused"},
+    {EntryKind::resumed, "resumed"},
+    {EntryKind::version, "version"},
+    {EntryKind::restarted, "restarted"},
+    {EntryKind::instance_completed, "instance_completed"},
+    {EntryKind::instance_errored, "instance_errored"},
+    {EntryKind::instance_terminated, "instance_terminated"},
+}};
+
+}  // namespace
+
 std::string_view to_string(StepKind kind) noexcept {
-  switch (kind) {
-    case StepKind::do_:
-      return "do";
-    case StepKind::sleep:
-      return "sleep";
-    case StepKind::wait_for_event:
-      return "wait_for_event";
+  for (const auto& [value, name] : kStepKinds) {
+    if (value == kind) return name;
   }
   return "unknown";
 }
 
+std::optional<StepKind> parse_step_kind(std::string_view text) noexcept {
+  for (const auto& [value, name] : kStepKinds) {
+    if (name == text) return value;
+  }
+  return std::nullopt;
+}
+
 std::string_view to_string(EntryKind kind) noexcept {
-  switch (kind) {
-    case EntryKind::attempt_started:
-      return "attempt_started";
-    case EntryKind::attempt_failed:
-      return "attempt_failed";
-    case EntryKind::step_completed:
-      return "step_completed";
-    case EntryKind::step_failed:
-      return "step_failed";
-    case EntryKind::sleep_started:
-      return "sleep_started";
-    case EntryKind::sleep_finished:
-      return "sleep_finished";
-    case EntryKind::wait_started:
-      return "wait_started";
-    case EntryKind::wait_taken:
-      return "wait_taken";
-    case EntryKind::wait_timed_out:
-      return "wait_timed_out";
-    case EntryKind::abandoned:
-      return "abandoned";
-    case EntryKind::reclaimed:
-      return "reclaimed";
-    case EntryKind::instance_completed:
-      return "instance_completed";
-    case EntryKind::instance_errored:
-      return "instance_errored";
-    case EntryKind::instance_terminated:
-      return "instance_terminated";
+  for (const auto& [value, name] : kEntryKinds) {
+    if (value == kind) return name;
   }
   return "unknown";
 }

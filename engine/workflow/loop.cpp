@@ -201,6 +201,9 @@ void Loop::handle(InstanceEnded& action) { retire(action.instance, Leave::for_go
 void Loop::handle(CallReply& action) { calls_.answer(std::move(action)); }
 void Loop::handle(LogRecord& action) { log_->log(level_of(action.level), "{}", action.message); }
 void Loop::handle(EngineStopped& action) { stop(action.error); }
+void Loop::handle(RunRollback& action) {
+  if (Run* run = find(action.instance)) run->roll_back(std::move(action));
+}
 
 void Loop::when_delay_is_late(std::function<void()> late) {
   auto timer = std::make_shared<boost::asio::steady_timer>(io_, kDelayFunctionTime);

@@ -80,6 +80,7 @@ class Loop {
   void handle(CallReply& action);
   void handle(LogRecord& action);
   void handle(EngineStopped& action);
+  void handle(RunRollback& action);
 
   enum class Leave : std::uint8_t { for_good, until_called_back };
   enum class State : std::uint8_t { open, closing, closed };

@@ -304,6 +304,8 @@ void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
   launch(std::move(attempt));
 }
 
+void Run::roll_back(RunRollback /*action*/) {}
+
 void Run::launch(Operation& operation, std::uint32_t number) {
   auto attempt = std::make_unique<Attempt>(*this, operation, number);
   const StepNode& step = *operation.step;

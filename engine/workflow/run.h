@@ -44,6 +44,7 @@ class Run {
   void cancel_body(Ticket ticket, std::uint32_t attempt);
   void choose_delay(Ticket ticket, std::uint32_t attempt, Failure failure);
   void start_node(NodeId node, std::optional<NodeId> failed_dependency);
+  void roll_back(RunRollback action);
   void body_ended(Attempt& attempt);
 
   // ---- asked by code

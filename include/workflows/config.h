@@ -2,6 +2,7 @@
 // How a step runs: retries, timeout, secrecy (S9). A plain value with the defaults of the contract.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,7 @@ struct Retries {
 struct StepConfig {
   Retries retries{};
   Duration timeout = std::chrono::minutes(10);  // per attempt
+  std::optional<Duration> heartbeat_timeout{};  // the attempt fails when its body gives no sign of life for so long
   bool sensitive_output = false;                // operators see [REDACTED] (S17)
 
   bool operator==(const StepConfig&) const = default;
@@ -38,6 +40,14 @@ struct StepConfig {
   // Strict: an unknown key or a value out of range throws InvalidConfigError that names it. Durations: S19 text or a
   // number of milliseconds as to_json writes it.
   static StepConfig from_json(std::string_view json);
+};
+
+// How a step is compensated (S31, S32).
+struct RollbackConfig {
+  StepConfig step{};
+  bool continue_on_failure = false;  // a rollback that fails for good does not stop those that are left
+
+  bool operator==(const RollbackConfig&) const = default;
 };
 
 }  // namespace workflows

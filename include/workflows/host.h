@@ -28,9 +28,15 @@
 
 namespace workflows {
 
+// What becomes of an instance whose code no longer does what its history says (S39): it is paused with a report, it
+// fails, or it goes on as well as it can.
+enum class Determinism : std::uint8_t { pause, fail, ignore };
+
 struct RegisteredWorkflow {
   std::string name{};
   std::string version{};
+  Determinism determinism = Determinism::pause;
+  Retention retention{};
 };
 
 struct HostOptions {
@@ -88,12 +94,25 @@ struct StartNode {
   NodeId node;
   std::optional<NodeId> failed_dependency{};
 };
+// Compensate the `do` step `of`: call the rollback function that its request brought, with this error and the step's
+// output, if it has one. Reported as a body: `body_finished(instance, ticket, attempt, ...)` (S31). Workflow code runs
+// no more.
+struct RunRollback {
+  InstanceKey instance;
+  Ticket ticket;
+  std::uint32_t attempt;
+  Ticket of;
+  Failure error;
+  std::optional<Value> output{};
+};
 // Every branch only waits and memory is wanted: drop the code's frames without running more of it than cleaning up
 // needs, then call `evicted`. It comes back as StartInstance.
 struct EvictInstance {
   InstanceKey instance;
 };
-// The run's end is durable (kept for `result`), or this engine no longer owns the instance: forget it.
+// The run's end is durable (kept for `result`), or this engine no longer has the instance: it was paused, restarted,
+// terminated or removed. Forget it: cancel its bodies, drop the code's frames without running more of it than cleaning
+// up needs.
 struct InstanceEnded {
   InstanceKey instance;
   InstanceStatus status;
@@ -101,7 +120,7 @@ struct InstanceEnded {
 // Answer to a call.
 struct CallReply {
   CallId call;
-  std::variant<std::monostate, InstanceRef, InstanceStatus, Error> result;
+  std::variant<std::monostate, InstanceRef, InstanceStatus, Error, BatchOutcome> result;
 };
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct LogRecord {
@@ -115,7 +134,7 @@ struct EngineStopped {
 };
 
 using Action = std::variant<StartInstance, ResolveStep, RunStepBody, CancelStepBody, ChooseRetryDelay, StartNode,
-                            EvictInstance, InstanceEnded, CallReply, LogRecord, EngineStopped>;
+                            EvictInstance, InstanceEnded, CallReply, LogRecord, EngineStopped, RunRollback>;
 
 class Host {
  public:
@@ -135,11 +154,19 @@ class Host {
   Asked do_failed(InstanceKey instance, DoRequest request, Failure failure);  // a dependency failed: never runs (S35)
   Asked sleep(InstanceKey instance, SleepRequest request);
   Asked wait_for_event(InstanceKey instance, WaitRequest request);
+  // A value that the code got from outside: the recorded one, or this one, which is recorded from now on.
+  Value value(InstanceKey instance, ValueRequest request);
+  // S40: whether this point was reached for the first time after the code got this patch.
+  bool patched(InstanceKey instance, const std::string& id, const std::string& source);
   // The code's await was cancelled. The step goes on; its outcome is recorded.
   void abandon(InstanceKey instance, Ticket ticket);
   // The instance may be gone by now; then this does nothing.
   void body_finished(InstanceKey instance, Ticket ticket, std::uint32_t attempt, BodyOutcome outcome);
   void delay_chosen(InstanceKey instance, Ticket ticket, std::uint32_t attempt, std::variant<Duration, Failure> delay);
+  // A running body is well, and has come as far as `details` (JSON) say. The instance may be gone by now.
+  void heartbeat(InstanceKey instance, Ticket ticket, std::uint32_t attempt, Value details);
+  // What the attempt before this one said last.
+  std::optional<Value> last_heartbeat(InstanceKey instance, Ticket ticket) const;
   void finish(InstanceKey instance, BodyOutcome outcome);
   void evicted(InstanceKey instance);
   // No branch of the code can go on and nothing runs: true if a recorded outcome was released out of order.
@@ -158,12 +185,15 @@ class Host {
   void node_finished(InstanceKey instance, NodeId node, bool ok);
 
   // ---- calls; any thread. The answer is a CallReply.
-  CallId create(CreateRequest request);         // InstanceRef
-  CallId send_event(SendEventRequest request);  // nothing
-  CallId watch(InstanceKey instance);           // InstanceStatus, when the instance is finished, whoever runs it
+  CallId create(CreateRequest request);                      // InstanceRef
+  CallId create_batch(std::vector<CreateRequest> requests);  // BatchOutcome; one transaction (S29)
+  CallId send_event(SendEventRequest request);               // nothing
+  CallId watch(InstanceKey instance);  // InstanceStatus, when the instance is finished, whoever runs it
 
-  // Reads; any thread; blocking (one short query).
+  // Everything else; any thread; blocking (one short transaction). Call `look` after one that changes an instance.
   Client& client();
+  // Another connection has committed: look what it changed, at once.
+  void look();
 
   struct Counters {
     std::uint64_t transactions = 0;  // committed

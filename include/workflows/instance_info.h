@@ -36,8 +36,10 @@ struct InstanceInfo {
   Status status{};
   TimePoint created{};
   TimePoint updated{};
-  std::optional<TimePoint> wake{};  // waiting: when it goes on at the latest; absent: only an event can wake it
-  std::string version{};            // of the workflow's code, as registered by its creator
+  std::optional<TimePoint> wake{};     // waiting: when it goes on at the latest; absent: only an event can wake it
+  std::string version{};               // of the workflow's code, as registered by its creator
+  std::int64_t owner = 0;              // the engine that has it; 0: none
+  std::optional<TimePoint> expires{};  // finished: when retention removes it; absent: never
 
   bool operator==(const InstanceInfo&) const = default;
 };
@@ -46,6 +48,26 @@ struct InstanceStatus {
   Status status{};
   std::string output{};              // complete: the value that run returned, JSON
   std::optional<Failure> failure{};  // errored
+  // After rollbacks, JSON: {"compensated": [step...], "failed": [...], "not_run": [...]}, each step as {"name",
+  // "count"}, failed ones with "error".
+  std::string rollback{};
+  std::string reason{};  // paused by the engine: why. "diverged: ..." (S39)
+};
+
+// How long finished instances are kept (S30). Absent: for ever.
+struct Retention {
+  std::optional<Duration> success{};  // complete
+  std::optional<Duration> failure{};  // errored, terminated
+
+  bool operator==(const Retention&) const = default;
+};
+
+// Everything that is recorded of one generation, as of one moment.
+struct InstanceHistory {
+  InstanceInfo info;
+  std::string params{};                  // JSON
+  std::vector<RecordedEntry> entries{};  // in commit order
+  std::vector<InboxEvent> inbox{};       // in order of arrival
 };
 
 struct AttemptInfo {

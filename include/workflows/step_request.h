@@ -42,18 +42,28 @@ using BodyOutcome = std::variant<Value, Failure>;
 struct DoRequest {
   std::string name{};
   StepConfig config{};
-  std::vector<Ticket> depends{};  // recorded, so that the graph that ran can be drawn (S37)
+  std::vector<Ticket> depends{};             // recorded, so that the graph that ran can be drawn (S37)
+  std::optional<RollbackConfig> rollback{};  // the step has a rollback function (S31)
+  std::string source{};                      // where the code asks, such as "shop.py:42"
 };
 
 struct SleepRequest {
   std::string name{};
   std::variant<Duration, TimePoint> until;  // how long, or until when
+  std::string source{};
 };
 
 struct WaitRequest {
   std::string name{};
   std::string type{};
   std::optional<Duration> timeout = Duration(std::chrono::hours(24));  // absent: for ever; zero: poll
+  std::string source{};
+};
+
+struct ValueRequest {
+  std::string name{};
+  Value value{};
+  std::string source{};
 };
 
 // The answer to a request, at once. `resolved`: `outcome` is there, nothing else will come. `run`: run the body as

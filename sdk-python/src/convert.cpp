@@ -23,6 +23,7 @@ struct ReplyToPython {
   py::object operator()(const Error& error) const {
     return py::make_tuple(to_text(to_string(error.code)), to_text(error.message));
   }
+  py::object operator()(const BatchOutcome& outcomes) const { return to_python(outcomes); }
 };
 
 }  // namespace
@@ -110,16 +111,35 @@ py::tuple to_python(const EngineStopped& action) {
   return py::make_tuple(to_text(to_string(action.error.code)), to_text(action.error.message));
 }
 
+py::tuple to_python(const RunRollback& action) {
+  const py::object output = action.output ? py::object(to_bytes(action.output->json)) : py::object(py::none());
+  return py::make_tuple(action.instance, action.ticket, action.attempt, action.of, to_python(action.error), output);
+}
+
+py::list to_python(const BatchOutcome& outcomes) {
+  py::list list;
+  for (const auto& outcome : outcomes) {
+    if (const auto* ref = std::get_if<InstanceRef>(&outcome)) {
+      list.append(to_python(*ref));
+    } else {
+      const auto& error = std::get<Error>(outcome);
+      list.append(py::make_tuple(to_text(to_string(error.code)), to_text(error.message)));
+    }
+  }
+  return list;
+}
+
 py::tuple to_python(const InstanceRef& ref) { return py::make_tuple(ref.key, to_text(ref.workflow), to_text(ref.id)); }
 
 py::tuple to_python(const InstanceStatus& status) {
-  return py::make_tuple(to_text(to_string(status.status)), to_bytes(status.output), to_python(status.failure));
+  return py::make_tuple(to_text(to_string(status.status)), to_bytes(status.output), to_python(status.failure),
+                        to_bytes(status.rollback), to_text(status.reason));
 }
 
 py::tuple to_python(const InstanceInfo& info) {
   return py::make_tuple(info.key, to_text(info.workflow), to_text(info.id), info.generation,
                         to_text(to_string(info.status)), to_number(info.created), to_number(info.updated),
-                        number_or_none(info.wake), to_text(info.version));
+                        number_or_none(info.wake), to_text(info.version), info.owner, number_or_none(info.expires));
 }
 
 py::tuple to_python(const StepInfo& step) {

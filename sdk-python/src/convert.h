@@ -49,9 +49,12 @@ py::tuple to_python(const InstanceEnded& action);
 py::tuple to_python(const CallReply& action);
 py::tuple to_python(const LogRecord& action);
 py::tuple to_python(const EngineStopped& action);
+py::tuple to_python(const RunRollback& action);
+// Each an InstanceRef, or (code, message).
+py::list to_python(const BatchOutcome& outcomes);
 // (key, workflow, id)
 py::tuple to_python(const InstanceRef& ref);
-// (status, output, failure or None)
+// (status, output, failure or None, rollback, reason)
 py::tuple to_python(const InstanceStatus& status);
 py::tuple to_python(const InstanceInfo& info);
 py::tuple to_python(const StepInfo& step);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "storage/lifecycle.h"
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
 
@@ -17,28 +18,12 @@ constexpr std::uint64_t kSettleEntriesPerInstance = 10;
 
 Failed refused(std::string message) { return {{ErrorCode::store, std::move(message)}}; }
 
-Failed not_owned(InstanceKey instance) {
-  return refused(fmt::format(
-      "instance {} is not owned by the engine that wrote to it; nothing of its batch was written", instance));
+std::optional<std::int64_t> millis(const std::optional<Duration>& duration) {
+  return duration ? std::optional(duration->millis().count()) : std::nullopt;
 }
-
-Status final_status(EntryKind kind) {
-  switch (kind) {
-    case EntryKind::instance_completed:
-      return Status::complete;
-    case EntryKind::instance_errored:
-      return Status::errored;
-    case EntryKind::instance_terminated:
-      return Status::terminated;
-    default:
-      throw refused(fmt::format("{} is not a kind of entry that ends an instance", static_cast<int>(kind)));
-  }
-}
-
-constexpr bool is_terminal(EntryKind kind) { return kind >= EntryKind::instance_completed; }
 
 const Owner& owner_of(const WriteBatch& batch) {
-  if (!batch.owner) throw refused("a batch without an owner can only create instances and send events");
+  if (!batch.owner) throw refused("a batch without an owner cannot write to what engines own");
   return *batch.owner;
 }
 
@@ -47,7 +32,10 @@ const Owner& owner_of(const WriteBatch& batch) {
 std::expected<std::vector<ItemResult>, Error> SqliteStore::commit(const WriteBatch& batch) {
   std::vector<ItemResult> results;
   const auto written = write([&] {
-    if (batch.owner) check_fence(*batch.owner);
+    if (batch.owner)
+      check_fence(*batch.owner);
+    else
+      number_entries();
     results.reserve(batch.items.size());
     for (const Item& item : batch.items)
       results.push_back(std::visit([&](const auto& typed) { return apply(batch, typed); }, item));
@@ -138,13 +126,23 @@ void SqliteStore::check_fence(const Owner& owner) {
     throw refused(fmt::format("owner {} was opened through another connection and writes through that one", owner.id));
 }
 
-ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) {
+ItemResult SqliteStore::apply(const WriteBatch& batch, const CreateBatch& item) {
+  CreatedBatch results;
+  results.created.reserve(item.creates.size());
+  for (const Create& one : item.creates) results.created.push_back(create(batch, one));
+  return results;
+}
+
+ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) { return create(batch, item); }
+
+Created SqliteStore::create(const WriteBatch& batch, const Create& item) {
   const OwnerId owner = item.owned ? owner_of(batch).id : 0;
   const auto workflow = names_.find_or_add(item.workflow);
   const StoredValue params(*connection_, item.params);
   const auto status = item.owned ? Status::running : Status::queued;
   Query(*connection_, item.new_id ? sql::kCreateNew : sql::kCreate, workflow, item.id, static_cast<int>(status), owner,
-        item.owned, item.created, Maybe{item.version}, params)
+        item.owned, item.created, Maybe{item.version}, params, millis(item.retention.success),
+        millis(item.retention.failure))
       .run();
   if (connection_->changed_rows() == 1) {
     const InstanceKey key = connection_->last_id();
@@ -160,8 +158,9 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) {
 
 ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) {
   owner_of(batch);
-  const Head head = head_for_writing(item.instance);
-  const auto seq = journal_.append(item.instance, head.newest, item.entry);
+  const auto head = head_for_writing(item.instance);
+  if (!head) return Lost{};
+  const auto seq = journal_.append(item.instance, head->newest, item.entry);
   ++unsettled_entries_;
   if (item.entry.kind == EntryKind::wait_taken) {
     Query(*connection_, sql::kTakeEvent, item.entry.event, item.instance).run();
@@ -169,22 +168,34 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) 
       throw refused(fmt::format("event {} of instance {} does not exist or was taken before; nothing was written",
                                 item.entry.event, item.instance));
   }
-  if (is_terminal(item.entry.kind)) {
-    const auto status = final_status(item.entry.kind);
-    Query(*connection_, sql::kFinish, item.instance, static_cast<int>(status), item.entry.at, seq).run();
-    heads_.erase(item.instance);
+  if (item.entry.kind < EntryKind::rollback_started) {
+    heads_.set(item.instance, {.newest = seq, .stored = head->stored});
   } else {
-    heads_.set(item.instance, {.newest = seq, .stored = head.stored});
+    note_status(item.instance, item.entry, seq, head->stored);
   }
   return Done{};
 }
 
+// Entries of an instance as a whole may bring a status.
+void SqliteStore::note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored) {
+  const auto status = status_of(entry.kind);
+  if (!status) return heads_.set(instance, {.newest = seq, .stored = stored});
+  if (is_finished(*status)) {
+    Query(*connection_, sql::kFinish, instance, static_cast<int>(*status), entry.at, seq).run();
+  } else {
+    const bool keeps_owner = *status == Status::rolling_back;
+    Query(*connection_, sql::kMove, instance, static_cast<int>(*status), entry.at, seq, keeps_owner).run();
+    if (keeps_owner) return heads_.set(instance, {.newest = seq, .stored = seq});
+  }
+  heads_.erase(instance);
+}
+
 // An instance that is not in memory yet was claimed, or has hibernated: its stored head is its newest entry, and is
-// marked as no longer so from now on.
-Head SqliteStore::head_for_writing(InstanceKey instance) {
+// marked as no longer so from now on. None if somebody else has ended the instance.
+std::optional<Head> SqliteStore::head_for_writing(InstanceKey instance) {
   if (const Head* known = heads_.find(instance)) return *known;
   Query row(*connection_, sql::kUnsettle, instance, owner_.id);
-  if (!row.next()) throw not_owned(instance);
+  if (!row.next()) return std::nullopt;
   const Head head{.newest = row.integer(0), .stored = row.integer(0)};
   row.run();
   heads_.set(instance, head);
@@ -199,7 +210,7 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const SetStatus& item) {
   Query(*connection_, sql::kSetStatus, item.instance, owner_of(batch).id, static_cast<int>(item.status), item.wake,
         item.at, newest, !item.unload)
       .run();
-  if (connection_->changed_rows() != 1) throw not_owned(item.instance);
+  if (connection_->changed_rows() != 1) return Lost{};
   if (item.unload)
     heads_.erase(item.instance);
   else if (head)
@@ -222,6 +233,7 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const Claim& item) {
   owner_of(batch);
   Claimed claimed;
   claim(Status::queued, Status::running, item.queued, item, claimed.instances);
+  claim(Status::rolling_back, Status::rolling_back, item.queued, item, claimed.instances);
   claim(Status::waiting, Status::waiting, item.waiting, item, claimed.instances);
   return claimed;
 }
@@ -247,7 +259,7 @@ void SqliteStore::claim(Status from, Status to, std::uint32_t limit, const Claim
 ItemResult SqliteStore::apply(const WriteBatch& batch, const Release& item) {
   const Head* head = heads_.find(item.instance);
   Query(*connection_, sql::kRelease, item.instance, owner_of(batch).id, head ? head->newest : 0).run();
-  if (connection_->changed_rows() != 1) throw not_owned(item.instance);
+  if (connection_->changed_rows() != 1) return Lost{};
   heads_.erase(item.instance);
   return Done{};
 }

@@ -47,7 +47,7 @@ void JournalAppender::bind_common(Query& query, const Row& row) {
   const Entry& entry = row.entry;
   query.bind_next(row.seq, row.instance, row.prev, static_cast<int>(entry.kind), entry.step, entry.attempt, entry.at,
                   entry.began, Maybe{entry.name}, static_cast<int>(entry.step_kind), entry.occurrence, entry.after,
-                  entry.need, row.value, entry.deadline);
+                  entry.need, row.value, entry.deadline, Maybe{entry.source});
 }
 
 }  // namespace workflows::storage::sqlite

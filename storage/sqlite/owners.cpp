@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <limits>
 
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
@@ -18,7 +19,7 @@ struct Change {
 // What a status becomes when its owner is gone.
 constexpr std::array kTakenAway{
     Change{Status::queued, Status::queued},   Change{Status::running, Status::queued},
-    Change{Status::waiting, Status::waiting}, Change{Status::waiting_for_pause, Status::waiting_for_pause},
+    Change{Status::waiting, Status::waiting}, Change{Status::waiting_for_pause, Status::paused},
     Change{Status::paused, Status::paused},   Change{Status::rolling_back, Status::rolling_back},
 };
 
@@ -103,6 +104,11 @@ bool SqliteStore::is_current(const Owner& owner) {
   Query row(*connection_, sql::kFence, owner.id, owner.epoch);
   if (!row.next()) return false;
   journal_.number_after(row.integer(0));
+  if (row.is_null(1)) return true;
+  Query notice(*connection_, sql::kNotices, owner.id);
+  while (notice.next()) {  // what was lost is not written to any more
+    if (notice.integer<Notice::Kind>(2) == Notice::Kind::lost) heads_.erase(notice.integer(1));
+  }
   return true;
 }
 
@@ -111,6 +117,7 @@ void SqliteStore::give_back(OwnerId owner, std::int64_t scan_from) {
   settle(owner, scan_from);
   for (const auto& [from, to] : kTakenAway)
     Query(*connection_, sql::kTakeAway, static_cast<int>(from), owner, static_cast<int>(to)).run();
+  Query(*connection_, sql::kForgetNotices, owner, std::numeric_limits<std::int64_t>::max()).run();
   Query(*connection_, sql::kRemoveOwner, owner).run();
 }
 

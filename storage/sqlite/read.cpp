@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "storage/lifecycle.h"
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
 
@@ -83,11 +84,10 @@ Loaded SqliteStore::read_loaded(InstanceKey key) {
   Query row(*connection_, sql::kWhole, key);
   if (!row.next()) throw unknown_instance(key);
   loaded.info = read_info(row, names_);
-  loaded.owner = row.integer(9);
-  loaded.params = read_value(*connection_, row, 12);
-  const bool unsettled = row.integer(11) != 0;
-  const auto head = unsettled ? newest_entry(key, loaded.owner, row.integer(10)) : row.integer(10);
-  loaded.history = read_history(*connection_, key, head);
+  loaded.params = read_value(*connection_, row, 13);
+  const bool unsettled = row.integer(12) != 0;
+  const auto head = unsettled ? newest_entry(key, loaded.info.owner, row.integer(11)) : row.integer(11);
+  for (auto& [cursor, entry] : read_history(*connection_, key, head, 0)) loaded.history.push_back(std::move(entry));
   Query event(*connection_, sql::kInbox, key);
   while (event.next()) loaded.inbox.push_back(read_event(*connection_, event));
   return loaded;
@@ -132,15 +132,47 @@ std::expected<InstanceStatus, Error> SqliteStore::status(InstanceKey key) {
     Query row(*connection_, sql::kOutcome, key);
     if (!row.next()) throw unknown_instance(key);
     status.status = row.integer<Status>(0);
-    if (!is_finished(status.status)) return;
+    if (!is_finished(status.status) && status.status != Status::paused) return;
     Query entry(*connection_, sql::kEntry, row.integer(1));
-    if (!entry.next()) return;
-    const auto last = read_entry(*connection_, entry);
-    if (last.kind == EntryKind::instance_completed) status.output = last.value;
-    if (last.kind == EntryKind::instance_errored) status.failure = Failure::from_json(last.value);
+    if (entry.next()) status = outcome_of(status.status, read_entry(*connection_, entry));
   });
   if (!done) return std::unexpected(done.error());
   return status;
+}
+
+std::expected<std::vector<InstanceInfo>, Error> SqliteStore::generations(const std::string& workflow,
+                                                                         const std::string& id) {
+  std::vector<InstanceInfo> infos;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kGenerations, names_.find(workflow), id);
+    while (row.next()) infos.push_back(read_info(row, names_));
+  });
+  if (!done) return std::unexpected(done.error());
+  return infos;
+}
+
+std::expected<std::vector<RecordedEntry>, Error> SqliteStore::entries(InstanceKey key, std::int64_t after) {
+  std::vector<RecordedEntry> entries;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kHead, key);
+    if (!row.next()) throw unknown_instance(key);
+    const bool unsettled = row.integer(2) != 0;
+    const auto head = unsettled ? newest_entry(key, row.integer(0), row.integer(1)) : row.integer(1);
+    entries = read_history(*connection_, key, head, after);
+  });
+  if (!done) return std::unexpected(done.error());
+  return entries;
+}
+
+std::expected<std::vector<Notice>, Error> SqliteStore::notices(OwnerId owner) {
+  std::vector<Notice> found;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kNotices, owner);
+    while (row.next())
+      found.push_back({.id = row.integer(0), .instance = row.integer(1), .kind = row.integer<Notice::Kind>(2)});
+  });
+  if (!done) return std::unexpected(done.error());
+  return found;
 }
 
 std::expected<std::vector<InstanceInfo>, Error> SqliteStore::list(const ListQuery& query) {
@@ -162,6 +194,7 @@ const char* SqliteStore::list_sql(const ListQuery& query) {
   std::string sql = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE key > ?1";
   if (query.workflow) sql += query.id_prefix.empty() ? " AND +workflow = ?2" : " AND workflow = ?2";
   if (query.status) sql += is_finished(*query.status) ? " AND status = ?3" : " AND status = ?3 AND status < 16";
+  if (!query.status) sql += " AND status <> 19";
   if (query.created_after) sql += " AND created > ?4";
   // Ids are ASCII: everything that begins with the prefix lies below the prefix and the last character there is.
   if (!query.id_prefix.empty()) sql += " AND id >= ?5 AND id < ?5 || char(0x10FFFF)";

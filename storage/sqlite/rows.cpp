@@ -71,7 +71,9 @@ InstanceInfo read_info(const Query& row, WorkflowNames& names) {
           .created = row.time(5),
           .updated = row.time(6),
           .wake = row.optional_time(7),
-          .version = std::string(row.text(8))};
+          .version = std::string(row.text(8)),
+          .owner = row.integer(9),
+          .expires = row.optional_time(10)};
 }
 
 Entry read_entry(Connection& connection, const Query& row) {
@@ -86,9 +88,10 @@ Entry read_entry(Connection& connection, const Query& row) {
           .at = row.time(5),
           .began = row.optional_time(6),
           .deadline = row.optional_time(13),
-          .event = row.integer(14),
-          .event_type = std::string(row.text(15)),
-          .detail = std::string(row.text(16)),
+          .event = row.integer(15),
+          .event_type = std::string(row.text(16)),
+          .detail = std::string(row.text(17)),
+          .source = std::string(row.text(14)),
           .value = read_value(connection, row, 12)};
 }
 
@@ -100,14 +103,15 @@ InboxEvent read_event(Connection& connection, const Query& row) {
           .taken = row.integer(4) != 0};
 }
 
-std::vector<Entry> read_history(Connection& connection, InstanceKey instance, std::int64_t head) {
-  std::vector<Entry> history;
-  for (auto seq = head; seq != 0;) {
+std::vector<RecordedEntry> read_history(Connection& connection, InstanceKey instance, std::int64_t head,
+                                        std::int64_t after) {
+  std::vector<RecordedEntry> history;
+  for (auto seq = head; seq > after;) {
     Query row(connection, sql::kEntry, seq);
     if (!row.next() || row.integer(kEntryInstance) != instance || row.integer(kEntryPrev) >= seq)
       throw damaged(connection,
                     fmt::format("journal entry {} of instance {} is missing or not its own", seq, instance));
-    history.push_back(read_entry(connection, row));
+    history.push_back({seq, read_entry(connection, row)});
     seq = row.integer(kEntryPrev);
   }
   std::ranges::reverse(history);

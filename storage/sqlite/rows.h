@@ -59,8 +59,9 @@ InstanceInfo read_info(const Query& row, WorkflowNames& names);
 Entry read_entry(Connection& connection, const Query& row);
 InboxEvent read_event(Connection& connection, const Query& row);
 
-// The instance's entries from `head` back to its first, in commit order. Throws Failed (store_corrupt) on a broken
-// chain.
-std::vector<Entry> read_history(Connection& connection, InstanceKey instance, std::int64_t head);
+// The instance's entries from `head` back to the first one after `after`, in commit order. Throws Failed
+// (store_corrupt) on a broken chain.
+std::vector<RecordedEntry> read_history(Connection& connection, InstanceKey instance, std::int64_t head,
+                                        std::int64_t after);
 
 }  // namespace workflows::storage::sqlite

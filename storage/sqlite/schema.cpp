@@ -82,6 +82,23 @@ CREATE TABLE owners(
   scan_from INTEGER NOT NULL
 );
 )sql",
+    R"sql(
+ALTER TABLE instances ADD COLUMN keep_success INTEGER;
+ALTER TABLE instances ADD COLUMN keep_failure INTEGER;
+ALTER TABLE instances ADD COLUMN expires INTEGER;
+CREATE INDEX instances_expiring ON instances(expires) WHERE expires IS NOT NULL;
+CREATE INDEX instances_removed ON instances(status) WHERE status = 19;
+
+ALTER TABLE journal ADD COLUMN source TEXT;
+
+CREATE TABLE notices(
+  id INTEGER PRIMARY KEY,
+  owner INTEGER NOT NULL,
+  instance INTEGER NOT NULL,
+  kind INTEGER NOT NULL
+);
+CREATE INDEX notices_by_owner ON notices(owner);
+)sql",
 };
 
 }  // namespace

@@ -6,10 +6,10 @@ namespace workflows::storage::sqlite::sql {
 // The database's clock: leases are compared by it alone, whatever the clocks of the engines say.
 #define WORKFLOWS_SQL_NOW "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 // In the order that `read_info` expects.
-#define WORKFLOWS_SQL_INFO "key, workflow, id, generation, status, created, updated, wake, version"
+#define WORKFLOWS_SQL_INFO "key, workflow, id, generation, status, created, updated, wake, version, owner, expires"
 // In the order that `read_entry` expects.
 #define WORKFLOWS_SQL_COMMON \
-  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, value, deadline"
+  "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, value, deadline, source"
 #define WORKFLOWS_SQL_ENTRY WORKFLOWS_SQL_COMMON ", event, event_type, detail"
 
 // ---- workflows
@@ -26,33 +26,79 @@ inline constexpr char kRemoveBlob[] = "DELETE FROM blobs WHERE id = ?1";
 // ---- instances
 inline constexpr char kCreateNew[] =
     "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
-    "params) VALUES(?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8)";
+    "params, keep_success, keep_failure) VALUES(?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8, ?9, ?10)";
 // Also refuses when a later generation exists and the first one was deleted: that is why it is not left to the index.
 inline constexpr char kCreate[] =
     "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
-    "params) "
-    "SELECT ?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8 "
+    "params, keep_success, keep_failure) "
+    "SELECT ?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8, ?9, ?10 "
     "WHERE NOT EXISTS (SELECT 1 FROM instances WHERE workflow = ?1 AND id = ?2)";
 inline constexpr char kParamsById[] =
     "SELECT key, params FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
 inline constexpr char kStatusById[] =
-    "SELECT key, status FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
+    "SELECT key, status, owner, head, unsettled, updated FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY "
+    "generation DESC LIMIT 1";
 inline constexpr char kInfoById[] =
     "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
-inline constexpr char kInfo[] = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE key = ?1";
+inline constexpr char kInfo[] = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE key = ?1 AND status <> 19";
 inline constexpr char kWhole[] =
-    "SELECT " WORKFLOWS_SQL_INFO ", owner, head, unsettled, params FROM instances WHERE key = ?1";
-inline constexpr char kOutcome[] = "SELECT status, head FROM instances WHERE key = ?1";
+    "SELECT " WORKFLOWS_SQL_INFO ", head, unsettled, params FROM instances WHERE key = ?1 AND status <> 19";
+inline constexpr char kGenerations[] =
+    "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC";
+inline constexpr char kHead[] = "SELECT owner, head, unsettled FROM instances WHERE key = ?1 AND status <> 19";
+inline constexpr char kOutcome[] = "SELECT status, head FROM instances WHERE key = ?1 AND status <> 19";
 inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1 AND owner = ?2 RETURNING head";
 inline constexpr char kStoreHead[] = "UPDATE instances SET head = ?2 WHERE key = ?1";
 inline constexpr char kSetStatus[] =
-    "UPDATE instances SET status = ?3, wake = ?4, updated = ?5, head = max(head, ?6), unsettled = unsettled AND ?7 "
+    "UPDATE instances SET status = CASE WHEN status IN (3, 5) THEN status ELSE ?3 END, wake = ?4, "
+    "updated = CASE WHEN status = 3 THEN updated ELSE ?5 END, head = max(head, ?6), unsettled = unsettled AND ?7 "
     "WHERE key = ?1 AND owner = ?2";
 inline constexpr char kFinish[] =
-    "UPDATE instances SET status = ?2, wake = NULL, updated = ?3, head = ?4, unsettled = 0, owner = 0 WHERE key = ?1";
+    "UPDATE instances SET status = ?2, wake = NULL, updated = ?3, head = ?4, unsettled = 0, owner = 0, "
+    "expires = ?3 + CASE ?2 WHEN 16 THEN keep_success ELSE keep_failure END WHERE key = ?1";
+// Sets a status that an entry brings. `updated` of a paused instance tells since when its timers stand still.
+inline constexpr char kMove[] =
+    "UPDATE instances SET status = ?2, wake = NULL, head = ?4, unsettled = unsettled AND ?5, "
+    "updated = CASE WHEN status = 3 THEN updated ELSE ?3 END, owner = CASE WHEN ?5 THEN owner ELSE 0 END "
+    "WHERE key = ?1";
+inline constexpr char kAskOwner[] = "UPDATE instances SET status = ?2, updated = ?3 WHERE key = ?1";
+inline constexpr char kNextGeneration[] =
+    "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
+    "params, "
+    "keep_success, keep_failure) "
+    "SELECT workflow, id, generation + 1, 0, 0, 0, 0, created, ?2, version, ?3, keep_success, keep_failure "
+    "FROM instances WHERE key = ?1";
 inline constexpr char kRelease[] =
     "UPDATE instances SET status = 0, owner = 0, wake = NULL, head = max(head, ?3), unsettled = 0 "
     "WHERE key = ?1 AND owner = ?2";
+// ---- removal: a removed instance is out of sight at once; its rows go in small transactions
+inline constexpr char kRemove[] =
+    "UPDATE instances SET status = 19, workflow = 0, id = 'removed ' || key, owner = 0, wake = NULL, expires = NULL, "
+    "head = ?2, unsettled = 0 WHERE key = ?1";
+inline constexpr char kExpired[] =
+    "SELECT workflow, id, generation FROM instances WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
+inline constexpr char kGenerationsUpTo[] =
+    "SELECT key, owner, head, unsettled FROM instances WHERE workflow = ?1 AND id = ?2 AND generation <= ?3";
+inline constexpr char kRemoved[] =
+    "SELECT key, head FROM instances WHERE status = 19 AND (head > 0 OR key < (SELECT max(key) FROM instances)) "
+    "LIMIT ?1";
+inline constexpr char kPrevious[] = "SELECT prev, value FROM journal WHERE seq = ?1 AND instance = ?2";
+inline constexpr char kRemoveEntry[] = "DELETE FROM journal WHERE seq = ?1";
+// The greatest `seq` stays taken, and so does the greatest key.
+inline constexpr char kEmptyEntry[] =
+    "UPDATE journal SET instance = 0, prev = 0, name = NULL, value = NULL, event_type = NULL, detail = NULL, "
+    "source = NULL WHERE seq = ?1";
+inline constexpr char kGreatestSeq[] = "SELECT coalesce(max(seq), 0) FROM journal";
+inline constexpr char kRemoveBlobs[] =
+    "DELETE FROM blobs WHERE id IN (SELECT payload FROM inbox WHERE instance = ?1 AND typeof(payload) = 'integer')";
+inline constexpr char kRemoveInbox[] = "DELETE FROM inbox WHERE instance = ?1";
+inline constexpr char kRemoveParams[] =
+    "DELETE FROM blobs WHERE id IN (SELECT params FROM instances WHERE key = ?1 AND typeof(params) = 'integer')";
+inline constexpr char kRemoveInstance[] =
+    "DELETE FROM instances WHERE key = ?1 AND key < (SELECT max(key) FROM instances)";
+inline constexpr char kEmptyInstance[] = "UPDATE instances SET head = 0, params = NULL WHERE key = ?1";
+inline constexpr char kParams[] = "SELECT params FROM instances WHERE key = ?1";
+
 // `status < 16` is said to SQLite once more, so that it may use the index of unfinished instances.
 inline constexpr char kClaimable[] =
     "SELECT " WORKFLOWS_SQL_INFO
@@ -62,8 +108,8 @@ inline constexpr char kClaim[] = "UPDATE instances SET owner = ?2, status = ?3 W
 
 // ---- journal
 inline constexpr char kAppend[] =
-    "INSERT INTO journal(seq, " WORKFLOWS_SQL_ENTRY ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-#define WORKFLOWS_SQL_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO journal(seq, " WORKFLOWS_SQL_ENTRY ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+#define WORKFLOWS_SQL_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define WORKFLOWS_SQL_FIVE_ROWS \
   WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW
 inline constexpr char kAppendTen[] =
@@ -76,6 +122,9 @@ inline constexpr char kNewestInTail[] = "SELECT max(seq) FROM journal WHERE seq 
 inline constexpr char kAddEvent[] =
     "INSERT INTO inbox(instance, type, event_id, at, taken, payload) VALUES(?1, ?2, ?3, ?4, 0, ?5) "
     "ON CONFLICT DO NOTHING";
+inline constexpr char kCopyEvent[] =
+    "INSERT INTO inbox(instance, type, event_id, at, taken, payload) "
+    "SELECT ?2, type, event_id, at, ?3, ?4 FROM inbox WHERE id = ?1";
 inline constexpr char kTakeEvent[] = "UPDATE inbox SET taken = 1 WHERE id = ?1 AND instance = ?2 AND taken = 0";
 inline constexpr char kInbox[] =
     "SELECT id, instance, type, at, taken, payload FROM inbox WHERE instance = ?1 ORDER BY id";
@@ -89,7 +138,11 @@ inline constexpr char kWithUntaken[] =
 // ---- owners
 // Tells as well after which entry those of this owner are numbered.
 inline constexpr char kFence[] =
-    "SELECT (SELECT coalesce(max(seq), 0) FROM journal) FROM owners WHERE id = ?1 AND epoch = ?2";
+    "SELECT (SELECT coalesce(max(seq), 0) FROM journal), (SELECT 1 FROM notices WHERE owner = ?1) "
+    "FROM owners WHERE id = ?1 AND epoch = ?2";
+inline constexpr char kNotices[] = "SELECT id, instance, kind FROM notices WHERE owner = ?1 ORDER BY id";
+inline constexpr char kNotify[] = "INSERT INTO notices(owner, instance, kind) VALUES(?1, ?2, ?3)";
+inline constexpr char kForgetNotices[] = "DELETE FROM notices WHERE owner = ?1 AND id <= ?2";
 // The epoch is the time of opening: ids alone may come again in a database that was restored from a copy.
 inline constexpr char kOpenOwner[] =
     "INSERT INTO owners(epoch, lease_until, pid, scan_from) "

@@ -35,15 +35,21 @@ class SqliteStore final : public Store {
   std::expected<std::uint32_t, Error> replace_dead_owners() override;
   std::expected<void, Error> close_owner(const Owner& owner) override;
 
+  std::expected<Collected, Error> collect_garbage(TimePoint now, std::uint64_t limit) override;
+
   std::expected<bool, Error> changed() override;
   int change_fd() override;
   std::expected<Arrivals, Error> arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) override;
   std::expected<std::vector<InstanceKey>, Error> with_untaken_events(OwnerId owner) override;
+  std::expected<std::vector<Notice>, Error> notices(OwnerId owner) override;
   std::expected<void, Error> together(const std::function<void()>& reads) override { return read(reads); }
   std::expected<Loaded, Error> load(InstanceKey key) override;
   std::expected<std::optional<InstanceInfo>, Error> find(const std::string& workflow, const std::string& id) override;
   std::expected<std::optional<InstanceInfo>, Error> find(InstanceKey key) override;
   std::expected<InstanceStatus, Error> status(InstanceKey key) override;
+  std::expected<std::vector<InstanceInfo>, Error> generations(const std::string& workflow,
+                                                              const std::string& id) override;
+  std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) override;
   std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
 
   Counters counters() const override;
@@ -60,14 +66,39 @@ class SqliteStore final : public Store {
 
   void check_fence(const Owner& owner);
   ItemResult apply(const WriteBatch& batch, const Create& item);
+  ItemResult apply(const WriteBatch& batch, const CreateBatch& item);
   ItemResult apply(const WriteBatch& batch, const AppendEntry& item);
   ItemResult apply(const WriteBatch& batch, const SetStatus& item);
   ItemResult apply(const WriteBatch& batch, const SendEvent& item);
+  ItemResult apply(const WriteBatch& batch, const Control& item);
+  ItemResult apply(const WriteBatch& batch, const Restart& item);
+  ItemResult apply(const WriteBatch& batch, const Heard& item);
   ItemResult apply(const WriteBatch& batch, const Claim& item);
   ItemResult apply(const WriteBatch& batch, const Release& item);
   ItemResult apply(const WriteBatch& batch, const Renew& item);
   void claim(Status from, Status to, std::uint32_t limit, const Claim& item, std::vector<InstanceInfo>& claimed);
-  Head head_for_writing(InstanceKey instance);
+  Created create(const WriteBatch& batch, const Create& item);
+  std::optional<Head> head_for_writing(InstanceKey instance);
+  void note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored);
+  void number_entries();
+
+  // ---- lifecycle and removal (control.cpp)
+  struct Target {
+    InstanceKey key = 0;
+    Status status{};
+    OwnerId owner = 0;
+    std::int64_t head = 0;  // its newest entry
+    TimePoint updated{};
+  };
+  std::optional<Target> find_target(const std::string& workflow, const std::string& id);
+  void append_to(const Target& target, const Entry& entry, std::optional<Notice::Kind> notice);
+  void notify(const Target& target, Notice::Kind kind);
+  void remove_generations(const std::string& workflow, const std::string& id);
+  void remove_generations(std::int64_t workflow, std::string_view id, std::uint32_t up_to);
+  InstanceKey begin_generation(const Target& old, const Restart& item, const Kept& kept);
+  void remove_expired(TimePoint now, Collected& collected);
+  void remove_rows(std::uint64_t limit, Collected& collected);
+  std::uint64_t remove_rows(InstanceKey instance, std::int64_t head, std::uint64_t limit, std::int64_t greatest);
 
   // ---- owners (owners.cpp)
   struct DeadOwner {

@@ -28,7 +28,7 @@ TEST_P(StoreContract, CreatedInstanceIsQueuedForAnyEngine) {
                               .version = "2024-05"};
   const auto loaded = must(store->load(created.key));
   EXPECT_EQ(loaded.info, expected);
-  EXPECT_EQ(loaded.owner, 0);
+  EXPECT_EQ(loaded.info.owner, 0);
   EXPECT_EQ(loaded.params, R"({"sku":"A1"})");
   EXPECT_THAT(loaded.history, IsEmpty());
   EXPECT_THAT(loaded.inbox, IsEmpty());
@@ -39,7 +39,7 @@ TEST_P(StoreContract, OwnedInstanceRunsAtOnce) {
   const auto owner = must(store->open_owner(kHour));
   const auto loaded = must(store->load(create(*store, "a", owner)));
   EXPECT_EQ(loaded.info.status, Status::running);
-  EXPECT_EQ(loaded.owner, owner.id);
+  EXPECT_EQ(loaded.info.owner, owner.id);
 }
 
 TEST_P(StoreContract, S2_CreatingAnIdThatExistsFindsTheFirstOne) {

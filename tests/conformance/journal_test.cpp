@@ -132,7 +132,7 @@ TEST_P(StoreContract, S4_LastEntryEndsTheInstance) {
   EXPECT_EQ(loaded.info.status, Status::complete);
   EXPECT_EQ(loaded.info.updated, at(1000));
   EXPECT_EQ(loaded.info.wake, std::nullopt);
-  EXPECT_EQ(loaded.owner, 0);
+  EXPECT_EQ(loaded.info.owner, 0);
   EXPECT_THAT(loaded.history, ElementsAre(completed(0), ending(EntryKind::instance_completed, R"("done")")));
 
   const auto status = must(store->status(key));

@@ -19,7 +19,7 @@ TEST_P(StoreContract, ClaimTakesTheOldestFirstAndNotMoreThanAsked) {
   EXPECT_THAT(ids_of(first), ElementsAre("c", "b"));
   EXPECT_EQ(first[0].status, Status::running);
   EXPECT_EQ(must(store->find(first[0].key))->status, Status::running);
-  EXPECT_EQ(must(store->load(first[0].key)).owner, owner.id);
+  EXPECT_EQ(must(store->load(first[0].key)).info.owner, owner.id);
   EXPECT_THAT(ids_of(claim(*store, owner, 9, 0)), ElementsAre("a", "d"));
   EXPECT_THAT(claim(*store, owner, 9, 9), IsEmpty());
 }
@@ -66,7 +66,7 @@ TEST_P(StoreContract, S42_InstancesOfADeadOwnerAreFreeAtOnce) {
 
   EXPECT_THAT(ids_of(claim(*store, successor, 9, 9)), ElementsAre("running", "waiting"));
   EXPECT_THAT(must(store->load(running)).history, ElementsAre(completed(0), completed(1)));
-  EXPECT_EQ(must(store->load(running)).owner, successor.id);
+  EXPECT_EQ(must(store->load(running)).info.owner, successor.id);
   must(store->commit(batch(successor, append(running, completed(2)), append(waiting, completed(1)))));
   EXPECT_THAT(must(connect()->load(running)).history, ElementsAre(completed(0), completed(1), completed(2)));
   EXPECT_THAT(must(connect()->load(waiting)).history, ElementsAre(completed(0), completed(1)));
@@ -133,7 +133,7 @@ TEST_P(StoreContract, ClosedOwnerGivesEverythingBack) {
   must(store->commit(batch(owner, append(key, completed(0)))));
   must(store->close_owner(owner));
   EXPECT_EQ(must(store->find(key))->status, Status::queued);
-  EXPECT_EQ(must(store->load(key)).owner, 0);
+  EXPECT_EQ(must(store->load(key)).info.owner, 0);
   EXPECT_THAT(must(store->load(key)).history, ElementsAre(completed(0)));
   EXPECT_FALSE(store->commit(batch(owner, append(key, completed(1)))));
   must(store->close_owner(owner));
@@ -150,7 +150,7 @@ TEST_P(StoreContract, ClosingAFencedOwnerLeavesItsSuccessorAlone) {
   const auto successor = must(store->open_owner(kHour));
   const auto key = claim(*store, successor, 9, 9).at(0).key;
   must(slow->close_owner(owner));
-  EXPECT_EQ(must(store->load(key)).owner, successor.id);
+  EXPECT_EQ(must(store->load(key)).info.owner, successor.id);
   must(store->commit(batch(successor, append(key, completed(0)))));
 }
 

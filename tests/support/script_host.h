@@ -65,7 +65,7 @@ class ScriptHost {
     return std::get<InstanceRef>(reply(host_.create({.workflow = workflow, .id = id})));
   }
   InstanceStatus result(InstanceKey instance) { return std::get<InstanceStatus>(reply(host_.watch(instance))); }
-  std::variant<std::monostate, InstanceRef, InstanceStatus, Error> reply(CallId call) {
+  decltype(CallReply::result) reply(CallId call) {
     run_until([&] { return replies_.contains(call); });
     return replies_.extract(call).mapped();
   }
@@ -76,6 +76,7 @@ class ScriptHost {
   std::map<InstanceKey, InstanceStatus> ended;
   std::map<InstanceKey, int> starts;  // StartInstance actions, replays included
   std::vector<InstanceKey> evictions;
+  std::vector<Ticket> rollbacks{};
   std::vector<LogRecord> logs;
   std::optional<Error> stopped;
   bool hold_bodies = false;  // bodies stay open
@@ -168,10 +169,14 @@ class ScriptHost {
   void handle(CallReply& call) { replies_[call.call] = std::move(call.result); }
   void handle(LogRecord& log) { logs.push_back(std::move(log)); }
   void handle(EngineStopped& stop) { stopped = std::move(stop.error); }
+  void handle(RunRollback& rollback) {
+    rollbacks.push_back(rollback.ticket);
+    host_.body_finished(rollback.instance, rollback.ticket, rollback.attempt, Value{"null"});
+  }
 
   std::map<std::string, Program> programs_;
   std::map<InstanceKey, Run> runs_;
-  std::map<CallId, std::variant<std::monostate, InstanceRef, InstanceStatus, Error>> replies_;
+  std::map<CallId, decltype(CallReply::result)> replies_;
   Host host_;
 };
 

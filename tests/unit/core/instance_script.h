@@ -364,7 +364,7 @@ class ScriptHost {
         return instance_.do_({what.name, {.retries = {.limit = what.limit, .delay = Millis(10)}}, {}}, world_.now);
       case StepKind::sleep:
         return instance_.sleep({what.name, *what.time}, world_.now);
-      case StepKind::wait_for_event:
+      default:
         break;
     }
     return instance_.wait({what.name, "t", what.time ? std::optional<Duration>(*what.time) : std::nullopt}, world_.now);

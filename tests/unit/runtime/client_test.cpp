@@ -39,6 +39,10 @@ class MockStore : public storage::Store {
   MOCK_METHOD(Result<std::optional<InstanceInfo>>, find, (InstanceKey), (override));
   MOCK_METHOD(Result<InstanceStatus>, status, (InstanceKey), (override));
   MOCK_METHOD(Result<std::vector<InstanceInfo>>, list, (const ListQuery&), (override));
+  MOCK_METHOD(Result<std::vector<storage::Notice>>, notices, (storage::OwnerId), (override));
+  MOCK_METHOD(Result<Collected>, collect_garbage, (TimePoint, std::uint64_t), (override));
+  MOCK_METHOD(Result<std::vector<InstanceInfo>>, generations, (const std::string&, const std::string&), (override));
+  MOCK_METHOD(Result<std::vector<RecordedEntry>>, entries, (InstanceKey, std::int64_t), (override));
   MOCK_METHOD(Counters, counters, (), (const, override));
 };
 
