@@ -103,6 +103,45 @@ TEST_F(BadFiles, FileTruncatedWithinItsHeader) {
   expect_refused(ErrorCode::store_corrupt, "is truncated: it has only 60 bytes");
 }
 
+// A power loss may tear the first page, and with it all by which a file is recognised. Its log still has the page.
+TEST_F(BadFiles, S5_HeaderThatWasTornWhileTheWalWasMovedIntoTheFileIsRestored) {
+  auto how = options();
+  how.location = folder_.path() / "running.db";
+  {
+    const auto store = must(must(open_database(how))->connect());
+    auto large = new_instance("a");
+    large.params = std::string(9000, ' ');  // lets the file grow, so that its first page is written
+    must(store->commit(batch(std::nullopt, large)));
+    std::filesystem::copy(how.location, path());
+    std::filesystem::copy(how.location + "-wal", path().string() + "-wal");
+  }
+  change(0, std::string(512, '\xAA'));
+  EXPECT_TRUE(must(connect()->find("order", "a")));
+  EXPECT_EQ(bytes_of(path()).substr(0, 15), "SQLite format 3");
+}
+
+TEST_F(BadFiles, S5_HeaderThatWasTornWhileTheFormatWasMigratedIsRestored) {
+  const auto running = folder_.path() / "running.db";
+  create(*connect(), "a");
+  std::filesystem::rename(path(), running);
+  RawConnection migration(running);
+  migration.row("PRAGMA journal_mode = DELETE");
+  migration.row("PRAGMA synchronous = OFF");
+  migration.row("BEGIN");
+  migration.row("PRAGMA user_version = 99");
+  std::filesystem::copy(running, path());
+  std::filesystem::copy(running.string() + "-journal", path().string() + "-journal");
+  change(0, std::string(512, '\0'));
+  EXPECT_TRUE(must(connect()->find("order", "a")));
+}
+
+TEST_F(BadFiles, TextFileBesideSomethingThatIsNoLog) {
+  write_file(path(), "hello world, this is a letter\n");
+  write_file(path().string() + "-journal", "monday: wrote a letter\n");
+  EXPECT_THAT(refusal().message, HasSubstr(R"(begins with "hello world, thi")"));
+  EXPECT_EQ(bytes_of(path().string() + "-journal"), "monday: wrote a letter\n");
+}
+
 TEST_F(BadFiles, DamagedFile) {
   create(*connect(), "a");
   change(100, std::string(3900, '\xAA'));
