@@ -321,6 +321,46 @@ async def test_code_that_does_not_end_is_left_behind_and_named(
     release.set()
 
 
+async def test_what_a_body_in_a_thread_returns_because_the_engine_closes_is_not_its_result(tmp_path: Path) -> None:
+    returned = threading.Event()
+    began = asyncio.Event()
+
+    async def stay_until_the_thread_has_reported() -> None:
+        await asyncio.to_thread(returned.wait)
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+
+    @workflows.workflow
+    async def cut(event: workflows.Event, step: workflows.Step) -> str:
+        @step.do
+        def in_a_thread(ctx: workflows.StepContext) -> str:
+            if returned.is_set():
+                return "whole"
+            while not ctx.cancelled:
+                clock.sleep(0.001)
+            returned.set()
+            return "cut short"
+
+        @step.do
+        async def beside() -> None:
+            if not returned.is_set():
+                began.set()
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    await stay_until_the_thread_has_reported()
+                    raise
+
+        result, _ = await asyncio.gather(in_a_thread(), beside())
+        return result
+
+    async with opened(tmp_path / "e.db", cut) as engine:
+        await engine.create(cut, id="c")
+        await began.wait()
+    async with opened(tmp_path / "e.db", cut) as engine:
+        assert await (await engine.get(cut, "c")).result(timeout=PATIENCE_S) == "whole"
+
+
 # ---- wrong places
 
 
