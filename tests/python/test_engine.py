@@ -649,6 +649,13 @@ async def test_s25_an_event_of_another_process_wakes_the_waiting_code(tmp_path: 
             assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
 
+def test_the_collector_may_look_at_every_moment(tmp_path: Path) -> None:
+    text = "import gc; gc.set_threshold(1)\n" + FORGETFUL
+    process = program(text, str(tmp_path / "e.db"))
+    out, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (0, "ended\n"), errors
+
+
 def test_destruction_in_any_order_does_no_harm(tmp_path: Path) -> None:
     async def main() -> list[Any]:
         engine = await workflows.Engine(tmp_path / "e.db", workflows=[waiting]).open()
