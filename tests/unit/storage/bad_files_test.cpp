@@ -157,6 +157,22 @@ TEST_F(BadFiles, DamageFoundLaterIsReportedByTheRead) {
   EXPECT_EQ(error_of(connect()->list({})).code, ErrorCode::store_corrupt);
 }
 
+// FORMAT.md: a number that is not known is an error, not a guess; 259 is 3 in a byte.
+TEST_F(BadFiles, NumbersThatThisLibraryDoesNotKnowAreDamage) {
+  const auto key = create(*connect(), "a");
+  RawConnection(path()).row("INSERT INTO journal(seq, instance, prev, kind, step_kind) VALUES(1, 1, 0, 3, 1)");
+  RawConnection(path()).row("UPDATE instances SET head = 1");
+  must(connect()->load(key));
+  for (const auto* change : {"journal SET kind = 99", "journal SET kind = 259", "journal SET kind = 3, step_kind = 77",
+                             "instances SET status = 99"}) {
+    RawConnection(path()).row(std::string("UPDATE ") + change);
+    const auto error = error_of(connect()->load(key));
+    EXPECT_EQ(error.code, ErrorCode::store_corrupt) << change;
+    EXPECT_THAT(error.message, HasSubstr("does not know")) << change;
+  }
+  EXPECT_EQ(error_of(connect()->status(key)).code, ErrorCode::store_corrupt);
+}
+
 TEST_F(BadFiles, MissingFileIsNotMadeUnlessAsked) {
   auto how = options();
   how.create = false;
