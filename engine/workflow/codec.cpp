@@ -12,6 +12,7 @@
 
 #include <workflows/error.h>
 
+#include "engine/values/text.h"
 #include "engine/workflow/type_name.h"
 
 namespace workflows::detail {
@@ -238,8 +239,9 @@ std::string in_flight_reason() {
   }
 }
 
+// It may be no text at all, and may be cut within a character.
 std::string quoted(std::string_view text) {
-  return text.size() <= kQuoted ? std::string(text) : std::string(text.substr(0, kQuoted)) + "...";
+  return values::as_valid_utf8(text.substr(0, kQuoted)) + (text.size() <= kQuoted ? "" : "...");
 }
 
 }  // namespace
