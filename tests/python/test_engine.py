@@ -321,46 +321,6 @@ async def test_code_that_does_not_end_is_left_behind_and_named(
     release.set()
 
 
-async def test_what_a_body_in_a_thread_returns_because_the_engine_closes_is_not_its_result(tmp_path: Path) -> None:
-    returned = threading.Event()
-    began = asyncio.Event()
-
-    async def stay_until_the_thread_has_reported() -> None:
-        await asyncio.to_thread(returned.wait)
-        for _ in range(100):
-            await asyncio.sleep(0.001)
-
-    @workflows.workflow
-    async def cut(event: workflows.Event, step: workflows.Step) -> str:
-        @step.do
-        def in_a_thread(ctx: workflows.StepContext) -> str:
-            if returned.is_set():
-                return "whole"
-            while not ctx.cancelled:
-                clock.sleep(0.001)
-            returned.set()
-            return "cut short"
-
-        @step.do
-        async def beside() -> None:
-            if not returned.is_set():
-                began.set()
-                try:
-                    await asyncio.sleep(60)
-                except asyncio.CancelledError:
-                    await stay_until_the_thread_has_reported()
-                    raise
-
-        result, _ = await asyncio.gather(in_a_thread(), beside())
-        return result
-
-    async with opened(tmp_path / "e.db", cut) as engine:
-        await engine.create(cut, id="c")
-        await began.wait()
-    async with opened(tmp_path / "e.db", cut) as engine:
-        assert await (await engine.get(cut, "c")).result(timeout=PATIENCE_S) == "whole"
-
-
 # ---- wrong places
 
 
@@ -647,13 +607,6 @@ async def test_s25_an_event_of_another_process_wakes_the_waiting_code(tmp_path: 
         with program(sender, str(tmp_path / "e.db")) as process:
             assert await instance.result(timeout=PATIENCE_S) == {"from": "outside"}
             assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
-
-
-def test_the_collector_may_look_at_every_moment(tmp_path: Path) -> None:
-    text = "import gc; gc.set_threshold(1)\n" + FORGETFUL
-    process = program(text, str(tmp_path / "e.db"))
-    out, errors = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, out) == (0, "ended\n"), errors
 
 
 def test_destruction_in_any_order_does_no_harm(tmp_path: Path) -> None:

@@ -2,19 +2,23 @@
 signal says; none hangs, crashes the interpreter, or loses or repeats what was committed (S5, S7).
 """
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
 import pytest
+import workflows
 
-from support import PATIENCE_S
+from support import PATIENCE_S, opened
 
-PROGRAM = """
+PROGRAM = """{first}
 import asyncio, os, signal, sys, threading, workflows
 
 def note(line):
@@ -63,6 +67,7 @@ class Exit:
     code: int
     body: str = "await asyncio.sleep(60)"
     kind: str = "async def"
+    first: str = ""
     before: str = "pass"
     after: str = "pass"
 
@@ -98,7 +103,11 @@ def run(folder: Path, exit_: Exit, mode: str) -> tuple[int, str, str]:
         return indent(text, " " * depth)
 
     text = PROGRAM.format(
-        kind=exit_.kind, body=block(exit_.body, 12), before=block(exit_.before, 8), after=block(exit_.after, 8)
+        first=exit_.first,
+        kind=exit_.kind,
+        body=block(exit_.body, 12),
+        before=block(exit_.before, 8),
+        after=block(exit_.after, 8),
     )
     ended = subprocess.run(
         [sys.executable, "-c", text, mode], cwd=folder, text=True, capture_output=True, timeout=PATIENCE_S, check=False,
@@ -142,3 +151,47 @@ def test_ctrl_c_at_any_turn_of_the_loop_stops_the_program_and_not_the_work(turns
     assert log.count("first") <= 2
     assert log[-1] == "second"
     assert "first" not in log[log.index("second") :]
+
+
+def test_the_collector_may_look_at_every_moment(tmp_path: Path) -> None:
+    expect_to_go_on(tmp_path, Exit(0, first="import gc; gc.set_threshold(1)"))
+
+
+async def test_what_a_body_in_a_thread_returns_because_the_engine_closes_is_not_its_result(tmp_path: Path) -> None:
+    returned = threading.Event()
+    began = asyncio.Event()
+
+    async def stay_until_the_thread_has_reported() -> None:
+        await asyncio.to_thread(returned.wait)
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+
+    @workflows.workflow
+    async def cut(event: workflows.Event, step: workflows.Step) -> str:
+        @step.do
+        def in_a_thread(ctx: workflows.StepContext) -> str:
+            if returned.is_set():
+                return "whole"
+            while not ctx.cancelled:
+                time.sleep(0.001)
+            returned.set()
+            return "cut short"
+
+        @step.do
+        async def beside() -> None:
+            if not returned.is_set():
+                began.set()
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    await stay_until_the_thread_has_reported()
+                    raise
+
+        result, _ = await asyncio.gather(in_a_thread(), beside())
+        return result
+
+    async with opened(tmp_path / "e.db", cut) as engine:
+        await engine.create(cut, id="c")
+        await began.wait()
+    async with opened(tmp_path / "e.db", cut) as engine:
+        assert await (await engine.get(cut, "c")).result(timeout=PATIENCE_S) == "whole"
