@@ -80,9 +80,9 @@ Workflow<std::string> vigil(const Event&, Step& step) {
 }
 
 int main(int argc, char** argv) try {
-  if (argc != 3) throw std::invalid_argument("usage: swarm_program DATABASE BANK");
+  if (argc != 4) throw std::invalid_argument("usage: swarm_program DATABASE BANK LEASE");
   bank = argv[2];
-  workflows::Engine engine({.database = argv[1], .hibernate_after = 50ms, .lease = 1s});
+  workflows::Engine engine({.database = argv[1], .hibernate_after = 50ms, .lease = argv[3]});
   engine.add("transfer", transfer);
   engine.add("exchange", exchange);
   engine.add("guarded", guarded);

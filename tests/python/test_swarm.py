@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import workflows
 
-from swarm import LOST, PATIENCE_S, PROGRAMS, Swarm
+from swarm import LEASE, LOST, PATIENCE_S, PROGRAMS, Swarm
 
 SEED = 20261123
 
@@ -39,7 +39,7 @@ def test_s42_an_engine_that_stood_still_for_longer_than_its_lease_is_replaced_an
     database, bank = tmp_path / "workflows.db", tmp_path / "bank"
 
     def start(language: str) -> "subprocess.Popen[str]":
-        command = [*PROGRAMS[language], str(database), str(bank)]
+        command = [*PROGRAMS[language], str(database), str(bank), LEASE]
         return subprocess.Popen(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def bookings(step: str) -> list[int]:
