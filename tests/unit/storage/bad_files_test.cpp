@@ -157,6 +157,15 @@ TEST_F(BadFiles, DamageFoundLaterIsReportedByTheRead) {
   EXPECT_EQ(error_of(connect()->list({})).code, ErrorCode::store_corrupt);
 }
 
+TEST_F(BadFiles, MessageThatQuotesDamageIsText) {
+  create(*connect(), "a");
+  RawConnection raw(path());
+  raw.row("PRAGMA writable_schema = ON");
+  raw.row("UPDATE sqlite_schema SET name = CAST(x'41FF' AS TEXT), sql = 'CREATE nothing' WHERE name = 'owners'");
+  EXPECT_EQ(refusal().code, ErrorCode::store_corrupt);
+  EXPECT_THAT(refusal().message, HasSubstr("malformed database schema (A\xEF\xBF\xBD)"));
+}
+
 // FORMAT.md: a number that is not known is an error, not a guess; 259 is 3 in a byte.
 TEST_F(BadFiles, NumbersThatThisLibraryDoesNotKnowAreDamage) {
   const auto key = create(*connect(), "a");
