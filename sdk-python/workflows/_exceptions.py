@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, cast
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__)
 
 
 def find_attribute(reference: str) -> object | None:
@@ -68,3 +69,16 @@ def traceback_text(error: BaseException) -> str:
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
+
+
+def safely(show: Callable[[object], str], value: object) -> str:
+    """What `show` says of the value, or its class."""
+    try:
+        return show(value)
+    except Exception:
+        return f"<{type(value).__qualname__}>"
+
+
+def text_of(error: BaseException) -> str:
+    """`str(error)`, whatever its class makes of that."""
+    return safely(str, error)

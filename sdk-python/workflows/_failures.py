@@ -12,8 +12,8 @@ from workflows._errors import (
     StepError,
     by_name,
 )
-from workflows._exceptions import traceback_text
-from workflows._values import Codec, text_of
+from workflows._exceptions import text_of, traceback_text
+from workflows._values import Codec
 
 _FINAL = (NonRetryableError, SerializationError, PayloadTooLargeError, DependencyError)
 _MAX_CAUSES = 32
