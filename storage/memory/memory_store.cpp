@@ -111,6 +111,7 @@ class MemoryStore final : public Store {
   ItemResult apply(const WriteBatch& batch, const SendEvent& item);
   ItemResult apply(const WriteBatch& batch, const Control& item);
   ItemResult apply(const WriteBatch& batch, const Restart& item);
+  ItemResult apply(const WriteBatch& batch, const Import& item);
   ItemResult apply(const WriteBatch& batch, const Heard& item);
   ItemResult apply(const WriteBatch& batch, const Claim& item);
   ItemResult apply(const WriteBatch& batch, const Release& item);
@@ -273,7 +274,7 @@ Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
 void MemoryStore::add(Instance instance) {
   const auto key = instance.info.key;
   const std::pair name(instance.info.workflow, instance.info.id);
-  data_->unfinished[{instance.info.status, instance.info.owner}].insert(key);
+  if (!is_finished(instance.info.status)) data_->unfinished[{instance.info.status, instance.info.owner}].insert(key);
   data_->instances.emplace(key, std::move(instance));
   const auto before = std::exchange(data_->keys[name], key);
   on_undo([this, key, name, before] {
@@ -457,6 +458,45 @@ InstanceKey MemoryStore::begin_generation(const Instance& old, const Restart& it
   }
   add(std::move(next));
   return key;
+}
+
+ItemResult MemoryStore::apply(const WriteBatch&, const Import& item) {
+  const InstanceInfo& info = item.history.info;
+  if (const auto existing = data_->keys.find({info.workflow, info.id}); existing != data_->keys.end())
+    return Created{.key = existing->second, .existed = true};
+  const auto key = ++data_->last_key;
+  Instance instance{.info = info, .params = item.history.params, .retention = {}, .history = {}};
+  instance.info.key = key;
+  instance.info.owner = 0;
+  instance.info.expires.reset();
+  std::map<std::int64_t, std::int64_t> events;
+  for (InboxEvent event : item.history.inbox) {
+    const auto id = events[event.id] = ++data_->last_event;
+    event.id = id;
+    event.taken = false;
+    data_->inbox_of[key].push_back(id);
+    data_->inbox[id] = {.instance = key, .event_id = {}, .event = std::move(event)};
+    on_undo([this, key, id] {
+      data_->inbox.erase(id);
+      data_->inbox_of.erase(key);
+    });
+  }
+  for (const auto& [cursor, recorded] : item.history.entries) {
+    Entry entry = recorded;
+    if (entry.event != 0) {
+      const auto id = events.find(entry.event);
+      if (id == events.end() || data_->inbox.at(id->second).event.taken)
+        throw Failed{{ErrorCode::serialization,
+                      fmt::format("the history takes the event {} which its inbox does not have, or takes it twice; "
+                                  "nothing was written",
+                                  entry.event)}};
+      entry.event = id->second;
+      data_->inbox.at(id->second).event.taken = true;
+    }
+    instance.history.push_back({++data_->last_entry, std::move(entry)});
+  }
+  add(std::move(instance));
+  return Created{.key = key};
 }
 
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Heard& item) {

@@ -1,0 +1,56 @@
+#include "engine/cli/table.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/cli/text.h"
+
+namespace workflows::cli {
+namespace {
+
+constexpr std::size_t kGap = 2;
+constexpr std::size_t kNarrowestColumn = 8;
+
+}  // namespace
+
+void Table::print(Console& console) {
+  if (widths_.empty()) {
+    fix_widths(console.width());
+    Row head;
+    for (const std::string& title : head_) head.push_back({title, Style::bold});
+    console.line(format(console, head));
+  }
+  for (const Row& row : rows_) console.line(format(console, row));
+  rows_.clear();
+}
+
+void Table::fix_widths(std::optional<std::size_t> available) {
+  for (std::size_t column = 0; column < head_.size(); ++column) {
+    std::size_t width = columns_of(head_[column]);
+    for (const Row& row : rows_) width = std::max(width, columns_of(row.at(column).text));
+    widths_.push_back(width);
+  }
+  if (!available) return;
+  for (const std::size_t column : {flexible_, head_.size() - 1}) {
+    const std::size_t total = std::accumulate(widths_.begin(), widths_.end(), kGap * (head_.size() - 1));
+    if (total <= *available) return;
+    const std::size_t excess = total - *available;
+    std::size_t& width = widths_[column];
+    width = width > excess + kNarrowestColumn ? width - excess : std::min(width, kNarrowestColumn);
+  }
+}
+
+std::string Table::format(const Console& console, const Row& row) const {
+  std::string line;
+  for (std::size_t column = 0; column < row.size(); ++column) {
+    const bool last = column + 1 == row.size();
+    const std::string text = last && !console.width() ? row[column].text : cut(row[column].text, widths_[column]);
+    const std::size_t used = columns_of(text);
+    line += console.styled(row[column].style, text);
+    if (!last) line.append(widths_[column] - std::min(used, widths_[column]) + kGap, ' ');
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
+}  // namespace workflows::cli

@@ -1,0 +1,39 @@
+#pragma once
+// Rows of cells, aligned, and cut to the width of the terminal.
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/cli/console.h"
+
+namespace workflows::cli {
+
+struct Cell {
+  std::string text;  // harmless
+  Style style = Style::plain;
+};
+using Row = std::vector<Cell>;
+
+// The widths of columns, from as many rows as there are when they are fixed; a longer cell that comes later is cut.
+class Table {
+ public:
+  // `flexible`: the column that gives way when the terminal is too narrow; the last one when that is not enough.
+  Table(std::vector<std::string> head, std::size_t flexible) : head_(std::move(head)), flexible_(flexible) {}
+
+  void add(Row row) { rows_.push_back(std::move(row)); }
+  // Prints what was added since. The first time with the head.
+  void print(Console& console);
+
+ private:
+  void fix_widths(std::optional<std::size_t> available);
+  std::string format(const Console& console, const Row& row) const;
+
+  std::vector<std::string> head_;
+  std::size_t flexible_;
+  std::vector<Row> rows_;
+  std::vector<std::size_t> widths_;
+};
+
+}  // namespace workflows::cli
