@@ -53,6 +53,7 @@ struct Created {
   InstanceKey key = 0;
   bool existed = false;      // an instance with this id was there (nothing written) ...
   bool same_params = false;  // ... with these params, byte for byte
+  bool owned = false;        // it is new, and belongs to the batch's owner
 };
 
 // Any number, each with its own outcome, as a part that no batch is cut through.
@@ -65,7 +66,9 @@ struct CreatedBatch {
 
 // Requires: the batch's owner owns the instance; else nothing is written and the result is Lost: somebody has ended the
 // instance meanwhile. So it is for every item with such a requirement. A terminal entry (kind >= 32) also sets the
-// final status; `paused` sets status paused and gives the instance up; `rollback_started` sets status rollingBack.
+// final status; `paused` sets status paused and gives the instance up, but
+// one without a value does nothing, with the result Lost, if nobody asks for the pause any more; `rollback_started`
+// sets status rollingBack.
 struct AppendEntry {
   InstanceKey instance = 0;
   Entry entry;  // wait_taken also marks the inbox row as taken
@@ -248,6 +251,8 @@ class Store {
                                                                       const std::string& id) = 0;
   // Entries with a cursor above `after`, in commit order.
   virtual std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) = 0;
+  // The key of the newest generation of this one's instance; instance_not_found.
+  virtual std::expected<InstanceKey, Error> newest_generation(InstanceKey key) = 0;
   // By key, ascending.
   virtual std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) = 0;
 

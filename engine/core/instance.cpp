@@ -31,11 +31,16 @@ Failure engine_failure(std::string_view type, std::string message) {
 // Only steps that differ from the defaults or depend on others carry a detail.
 std::string detail_of(const DoRequest& request) {
   const std::string config = request.config.to_json();
-  if (config.empty() && request.depends.empty()) return {};
+  if (config.empty() && request.depends.empty() && !request.rollback) return {};
   boost::json::object detail;
   if (!config.empty()) detail["config"] = boost::json::parse(config);
   if (!request.depends.empty()) {
     detail["depends"] = boost::json::array(request.depends.begin(), request.depends.end());
+  }
+  if (request.rollback) {
+    const std::string rollback = request.rollback->step.to_json();
+    detail["rollback"] = {{"config", rollback.empty() ? boost::json::object() : boost::json::parse(rollback)},
+                          {"on_failure", request.rollback->continue_on_failure ? "continue" : "halt"}};
   }
   return boost::json::serialize(detail);
 }
@@ -47,6 +52,11 @@ double jitter_share(const Identity& identity, Ticket ticket, std::uint32_t attem
   hash = (hash ^ (hash >> 33U)) * 0xc4ceb9fe1a85ec53ULL;
   return static_cast<double>((hash ^ (hash >> 33U)) >> 11U) * 0x1.0p-53;
 }
+
+// The details of a body that beats often are recorded now and then.
+constexpr Millis kBetweenHeartbeats{1000};
+
+bool is_attempted(StepKind kind) { return kind == StepKind::do_ || kind == StepKind::rollback; }
 
 Outcome to_outcome(BodyOutcome outcome) {
   return std::visit([](auto& value) { return Outcome(std::move(value)); }, outcome);
@@ -107,7 +117,7 @@ bool Instance::is_recorded(StepKind kind, const std::string& name) const {
   return asked < recorded.size() && recorded[asked] != kNoTicket;
 }
 
-std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name) {
+std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name, Source source) {
   if (auto error = refusal([&] { check_step_name(name); })) return std::unexpected(std::move(*error));
   if (result_) {
     return std::unexpected(Error{ErrorCode::instance_finished, "step '" + name + "' was asked for after the run of '" +
@@ -130,6 +140,12 @@ std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& nam
     step.occurrence = occurrence;
   }
   steps_[ticket].asked = true;
+  if (recorded) {
+    if (unasked_ > 0) --unasked_;
+    if (given_up_.erase(ticket) > 0) order_.push_back({ticket});
+  } else {
+    steps_[ticket].source = source;
+  }
   newest_ = std::max(newest_, ticket);
   ++asked_;
   asking_ = Asking{.ticket = ticket};
@@ -138,7 +154,7 @@ std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& nam
 
 // Ends a verb: what the new question sets free is delivered, to the asker itself if nothing else is on its way to the
 // code. Outcomes that were delivered together are handed over together again, or the asker would have a lead.
-Asked Instance::answer() {
+Asked Instance::answer(TimePoint now) {
   Asked answer{.ticket = asking_->ticket};
   if (asking_->run) {
     answer.state = Asked::State::run;
@@ -148,7 +164,9 @@ Asked Instance::answer() {
   const bool alone = !resolve_queued_ && !resolve_taken_;
   const std::size_t before = effects_.size();
   deliver_in_order();
-  if (!alone || effects_.size() != before + 1) return answer;
+  const bool is_only_one = alone && effects_.size() == before + 1;
+  go_ahead(now);
+  if (!is_only_one || effects_.size() != before + 1) return answer;
   auto& resolve = std::get<Resolve>(effects_.back());
   if (resolve.ticket != answer.ticket) return answer;
   answer.state = Asked::State::resolved;
@@ -161,79 +179,130 @@ Asked Instance::answer() {
 void Instance::open_do(Ticket ticket, const DoRequest& request) {
   Step& step = steps_[ticket];
   static const StepConfig defaults;
-  if (request.config == defaults && request.depends.empty()) return;
-  step.extra = std::make_unique<Extra>(Extra{.config = request.config, .detail = detail_of(request)});
+  if (request.config == defaults && request.depends.empty() && !request.rollback) return;
+  step.extra = std::make_unique<Extra>(
+      Extra{.config = request.config, .detail = detail_of(request), .rollback = request.rollback});
 }
 
 std::expected<Asked, Error> Instance::do_(DoRequest request, TimePoint now) {
-  const auto ticket = ask(StepKind::do_, request.name);
+  const auto ticket = ask(StepKind::do_, request.name, request.source);
   if (!ticket) return std::unexpected(ticket.error());
-  if (steps_[*ticket].phase == Phase::unknown) {
-    open_do(*ticket, request);
-    start_attempt(*ticket, 1, now);
-  } else {
+  if (steps_[*ticket].phase != Phase::unknown) {
     go_on(*ticket, now);
+    return answer(now);
   }
-  return answer();
+  if (!steps_[*ticket].recorded) open_do(*ticket, request);
+  if (holds()) {
+    hold(*ticket, DoRequest{});
+  } else {
+    start_attempt(*ticket, 1, now);
+  }
+  return answer(now);
 }
 
 std::expected<Asked, Error> Instance::do_failed(DoRequest request, Failure failure, TimePoint now) {
-  const auto ticket = ask(StepKind::do_, request.name);
+  const auto ticket = ask(StepKind::do_, request.name, request.source);
   if (!ticket) return std::unexpected(ticket.error());
-  if (steps_[*ticket].phase == Phase::unknown) {
-    open_do(*ticket, request);
-    end_do(*ticket, std::move(failure), now);
-  } else {
+  if (steps_[*ticket].phase != Phase::unknown) {
     go_on(*ticket, now);
+    return answer(now);
   }
-  return answer();
+  if (!steps_[*ticket].recorded) open_do(*ticket, request);
+  if (holds()) {
+    hold(*ticket, std::move(failure));
+  } else {
+    end_do(*ticket, std::move(failure), now);
+  }
+  return answer(now);
 }
 
 std::expected<Asked, Error> Instance::sleep(SleepRequest request, TimePoint now) {
   if (!is_recorded(StepKind::sleep, request.name)) {
     if (auto error = problem_of(request, now)) return std::unexpected(std::move(*error));
   }
-  const auto ticket = ask(StepKind::sleep, request.name);
+  const auto ticket = ask(StepKind::sleep, request.name, request.source);
   if (!ticket) return std::unexpected(ticket.error());
-  Step& step = steps_[*ticket];
-  if (step.phase != Phase::unknown) {
+  if (steps_[*ticket].phase != Phase::unknown) {
     go_on(*ticket, now);
-    return answer();
+  } else if (holds()) {
+    hold(*ticket, std::move(request));
+  } else {
+    begin_sleep(*ticket, request, now);
   }
+  return answer(now);
+}
+
+void Instance::begin_sleep(Ticket ticket, const SleepRequest& request, TimePoint now) {
+  Step& step = steps_[ticket];
   const auto* duration = std::get_if<Duration>(&request.until);
   step.began = now;
   step.deadline = duration ? now + duration->millis() : std::get<TimePoint>(request.until);
   if (*step.deadline <= now) {
-    end_sleep(*ticket, now);
+    end_sleep(ticket, now);
   } else {
-    append(identified_entry(EntryKind::sleep_started, *ticket, now), Urgency::eager);
-    wait_until(*ticket, Phase::sleeping, step.deadline);
+    append(identified_entry(EntryKind::sleep_started, ticket, now), Urgency::eager);
+    wait_until(ticket, Phase::sleeping, step.deadline);
   }
-  return answer();
 }
 
 std::expected<Asked, Error> Instance::wait(WaitRequest request, TimePoint now) {
   if (!is_recorded(StepKind::wait_for_event, request.name)) {
     if (auto error = problem_of(request)) return std::unexpected(std::move(*error));
   }
-  const auto ticket = ask(StepKind::wait_for_event, request.name);
+  const auto ticket = ask(StepKind::wait_for_event, request.name, request.source);
+  if (!ticket) return std::unexpected(ticket.error());
+  if (steps_[*ticket].phase != Phase::unknown) {
+    go_on(*ticket, now);
+  } else if (holds()) {
+    hold(*ticket, std::move(request));
+  } else {
+    begin_wait(*ticket, request, now);
+  }
+  return answer(now);
+}
+
+void Instance::begin_wait(Ticket ticket, const WaitRequest& request, TimePoint now) {
+  Step& step = steps_[ticket];
+  step.began = now;
+  step.extra = std::make_unique<Extra>(Extra{.event_type = request.type});
+  if (request.timeout) step.deadline = now + request.timeout->millis();
+  if (take_waiting_event(ticket, now)) return;
+  if (step.deadline && *step.deadline <= now) {
+    time_out_wait(ticket, now);
+  } else {
+    append(identified_entry(EntryKind::wait_started, ticket, now), Urgency::eager);
+    wait_until(ticket, Phase::waiting, step.deadline);
+  }
+}
+
+std::expected<Value, Error> Instance::value(ValueRequest request, TimePoint now) {
+  const auto ticket = ask(StepKind::value, request.name, request.source);
   if (!ticket) return std::unexpected(ticket.error());
   Step& step = steps_[*ticket];
-  if (step.phase != Phase::unknown) {
-    go_on(*ticket, now);
-    return answer();
-  }
-  step.began = now;
-  step.extra = std::make_unique<Extra>(Extra{.event_type = std::move(request.type)});
-  if (request.timeout) step.deadline = now + request.timeout->millis();
-  if (take_waiting_event(*ticket, now)) return answer();
-  if (step.deadline && *step.deadline <= now) {
-    time_out_wait(*ticket, now);
+  if (step.phase == Phase::ended) {
+    step.phase = Phase::delivered;
+    request.value = std::get<Value>(std::move(*step.outcome));
+    step.outcome.reset();
   } else {
-    append(identified_entry(EntryKind::wait_started, *ticket, now), Urgency::eager);
-    wait_until(*ticket, Phase::waiting, step.deadline);
+    step.phase = Phase::delivered;
+    Entry noted = identified_entry(EntryKind::step_completed, *ticket, now);
+    noted.value = request.value.json;
+    append(std::move(noted), Urgency::eager);
   }
-  return answer();
+  static_cast<void>(answer(now));
+  return std::move(request.value);
+}
+
+std::expected<bool, Error> Instance::patched(const std::string& id, Source source, TimePoint now) {
+  const auto known = patches_.find(id);
+  if (known != patches_.end()) return known->second;
+  const std::string name = "patch " + id;
+  const bool is_new = is_recorded(StepKind::value, name) || caught_up();
+  if (is_new) {
+    if (auto noted = value({name, {"true"}, source}, now); !noted) return std::unexpected(std::move(noted.error()));
+  }
+  patches_[id] = is_new;
+  return is_new;
 }
 
 // The code asks again for a step that an earlier life of the instance left open.
@@ -241,6 +310,7 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
   Step& step = steps_[ticket];
   switch (step.phase) {
     case Phase::running: {  // the process died in this attempt
+      if (limits_.replay_only) break;
       step.phase = Phase::unknown;
       Failure lost = engine_failure(kProcessLost, "the process ended while attempt " + std::to_string(step.attempt) +
                                                       " of step '" + std::string(step_name(ticket)) + "' ran");
@@ -255,15 +325,15 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
       wait_until(ticket, Phase::resting, step.deadline);
       break;
     case Phase::sleeping:
-      if (*step.deadline <= now) {
+      if (*step.deadline <= now && !stands_still()) {
         end_sleep(ticket, now);
       } else {
         wait_until(ticket, Phase::sleeping, step.deadline);
       }
       break;
     case Phase::waiting:
-      if (take_waiting_event(ticket, now)) break;
-      if (step.deadline && *step.deadline <= now) {
+      if (!stands_still() && take_waiting_event(ticket, now)) break;
+      if (step.deadline && *step.deadline <= now && !stands_still()) {
         time_out_wait(ticket, now);
       } else {
         wait_until(ticket, Phase::waiting, step.deadline);
@@ -286,27 +356,27 @@ void Instance::abandon(Ticket ticket, TimePoint now) {
 }
 
 void Instance::finish(BodyOutcome outcome, TimePoint now) {
-  if (result_) return;
+  if (result_ || chain_began_) return;
+  if (limits_.determinism != Determinism::ignore) {
+    if (const auto missing = missing_step()) return diverge(*missing, now);
+  }
+  if (limits_.replay_only) return end_replay(&outcome);
+  if (rolling_back_) return;  // it failed as it did before; the rollbacks go on
   const auto* output = std::get_if<Value>(&outcome);
   if (output && limits_.payload_bytes != 0 && output->json.size() > limits_.payload_bytes) {
     outcome = engine_failure("PayloadTooLargeError", "the output of run has " + std::to_string(output->json.size()) +
                                                          " bytes; at most " + std::to_string(limits_.payload_bytes) +
                                                          " are allowed (payload_limit)");
   }
-  for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
-    if (!is_armed(steps_[ticket])) continue;
-    effects_.emplace_back(Disarm{ticket});
-    if (steps_[ticket].phase == Phase::running) effects_.emplace_back(CancelBody{ticket, steps_[ticket].attempt});
+  if (auto* failure = std::get_if<Failure>(&outcome)) {
+    for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
+      if (can_be_rolled_back(ticket)) return begin_rollback(std::move(*failure), now);
+    }
   }
-  deadlines_.clear();
+  stop_everything();
   const bool completed = std::holds_alternative<Value>(outcome);
-  result_ = Finished{completed ? EntryKind::instance_completed : EntryKind::instance_errored,
-                     completed ? std::move(std::get<Value>(outcome).json) : std::get<Failure>(outcome).to_json()};
-  Entry end;
-  end.kind = result_->kind;
-  end.at = now;
-  end.value = result_->value;
-  append(std::move(end), Urgency::awaited);
+  end_run(completed ? EntryKind::instance_completed : EntryKind::instance_errored,
+          completed ? std::move(std::get<Value>(outcome).json) : std::get<Failure>(outcome).to_json(), now);
 }
 
 // ---------------------------------------------------------------- a step's life
@@ -330,9 +400,10 @@ void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> d
   Step& step = steps_[ticket];
   enter(step, phase);
   step.deadline = deadline;
+  if (is_over(step)) return;
   if (deadline) {
     deadlines_.emplace(*deadline, ticket);
-    effects_.emplace_back(Arm{ticket, *deadline});
+    if (!pausing_) effects_.emplace_back(Arm{ticket, *deadline});
   } else {
     ++endless_waits_;
   }
@@ -341,9 +412,11 @@ void Instance::wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> d
 
 void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now) {
   Step& step = steps_[ticket];
+  if (pausing_) return hold(ticket, DoRequest{});
   step.attempt = attempt;
   step.began = now;
   step.start_recorded = false;
+  if (const auto beat = beats_.find(ticket); beat != beats_.end()) beat->second.before = beat->second.details;
   if (step.more().config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
     enter(step, Phase::starting);
     return append_start(ticket, Urgency::awaited);
@@ -360,13 +433,47 @@ void Instance::append_start(Ticket ticket, Urgency urgency) {
 void Instance::run_body(Ticket ticket, TimePoint now) {
   Step& step = steps_[ticket];
   enter(step, Phase::running);
-  step.deadline = now + step.more().config.timeout.millis();
+  step.began = now;
+  step.deadline = attempt_deadline(step, now);
   effects_.emplace_back(Arm{ticket, *step.deadline});
-  if (asking_ && asking_->ticket == ticket) {
+  if (step.kind == StepKind::rollback) {
+    effects_.emplace_back(RollBack{ticket, step.attempt, *rollback_of_});
+  } else if (asking_ && asking_->ticket == ticket) {
     asking_->run = true;
   } else {
     effects_.emplace_back(RunBody{ticket, step.attempt});
   }
+}
+
+// An attempt ends with its timeout, or when its body gives no sign of life for too long.
+TimePoint Instance::attempt_deadline(const Step& step, TimePoint sign_of_life) {
+  const StepConfig& config = step.more().config;
+  const TimePoint timeout = step.began + config.timeout.millis();
+  return config.heartbeat_timeout ? std::min(timeout, sign_of_life + config.heartbeat_timeout->millis()) : timeout;
+}
+
+void Instance::heartbeat(Ticket ticket, std::uint32_t attempt, Value details, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_ || step.phase != Phase::running || step.attempt != attempt) return;
+  step.deadline = attempt_deadline(step, now);  // a timer that fires before it is armed anew
+  const auto [beat, first] = beats_.try_emplace(ticket);
+  beat->second.details = std::move(details.json);
+  if (!first && now < beat->second.recorded + kBetweenHeartbeats) return;
+  beat->second.recorded = now;
+  record_heartbeat(ticket, now);
+}
+
+void Instance::record_heartbeat(Ticket ticket, TimePoint now) {
+  record_question(ticket);  // the first entry of a step tells its identity
+  Entry noted = entry(EntryKind::heartbeat, ticket, now);
+  noted.value = beats_.at(ticket).details;
+  append(std::move(noted), Urgency::eager);
+}
+
+std::optional<Value> Instance::last_heartbeat(Ticket ticket) const {
+  const auto beat = beats_.find(ticket);
+  if (beat == beats_.end() || beat->second.before.empty()) return std::nullopt;
+  return Value{beat->second.before};
 }
 
 void Instance::record_start(Ticket ticket, std::uint32_t attempt, TimePoint /*now*/) {
@@ -382,6 +489,10 @@ void Instance::body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome o
     return;
   }
   effects_.emplace_back(Disarm{ticket});
+  const auto beat = beats_.find(ticket);
+  if (beat != beats_.end() && std::holds_alternative<Failure>(outcome) && beat->second.recorded != now) {
+    record_heartbeat(ticket, now);
+  }
   if (auto* failure = std::get_if<Failure>(&outcome)) {
     attempt_failed(ticket, std::move(*failure), now);
   } else {
@@ -424,7 +535,9 @@ void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoi
   failed.value = failure.to_json();
   failed.deadline = now + delay;
   append(std::move(failed), Urgency::eager);
+  steps_[ticket].began = now;  // of the rest
   wait_until(ticket, Phase::resting, now + delay);
+  park_if_quiet(now);
 }
 
 void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
@@ -496,7 +609,7 @@ void Instance::time_out_wait(Ticket ticket, TimePoint now) {
 
 void Instance::timer(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
-  if (result_ || !is_armed(step)) return;
+  if (result_ || !is_armed(step) || is_interrupted(step)) return;
   if (now < *step.deadline) {  // that of an earlier deadline, or a clock that stepped back: not before time (S20)
     effects_.emplace_back(Arm{ticket, *step.deadline});
     return;
@@ -504,12 +617,7 @@ void Instance::timer(Ticket ticket, TimePoint now) {
   deadlines_.erase({*step.deadline, ticket});
   if (step.phase == Phase::running) {
     effects_.emplace_back(CancelBody{ticket, step.attempt});
-    attempt_failed(
-        ticket,
-        engine_failure("StepTimeoutError", "attempt " + std::to_string(step.attempt) + " of step '" +
-                                               std::string(step_name(ticket)) + "' took longer than its timeout of " +
-                                               seconds(step.more().config.timeout.millis())),
-        now);
+    attempt_failed(ticket, timeout_failure(ticket, now), now);
   } else if (step.phase == Phase::resting) {
     start_attempt(ticket, step.attempt + 1, now);
   } else if (step.phase == Phase::sleeping) {
@@ -520,12 +628,28 @@ void Instance::timer(Ticket ticket, TimePoint now) {
   }
 }
 
+Failure Instance::timeout_failure(Ticket ticket, TimePoint now) const {
+  const Step& step = steps_[ticket];
+  const StepConfig& config = step.more().config;
+  const std::string attempt =
+      "attempt " + std::to_string(step.attempt) + " of step '" + std::string(step_name(ticket)) + "' ";
+  if (now >= step.began + config.timeout.millis())
+    return engine_failure("StepTimeoutError",
+                          attempt + "took longer than its timeout of " + seconds(config.timeout.millis()));
+  return engine_failure("StepTimeoutError", attempt + "gave no sign of life for " +
+                                                seconds(config.heartbeat_timeout->millis()) + " (heartbeat_timeout)");
+}
+
 void Instance::event(InboxEvent event, TimePoint now) {
   if (event.id <= last_event_) return;
   last_event_ = event.id;
-  auto& waits = waits_[event.type];
-  auto& untaken = inbox_[event.type];
-  untaken.push_back(std::move(event));
+  inbox_[event.type].push_back(event);
+  if (!stands_still()) take_events(event.type, now);
+}
+
+void Instance::take_events(const std::string& type, TimePoint now) {
+  auto& waits = waits_[type];
+  auto& untaken = inbox_[type];
   while (!result_ && !waits.empty() && !untaken.empty()) {
     const Ticket ticket = waits.front();
     waits.pop_front();
@@ -547,7 +671,7 @@ Entry Instance::entry(EntryKind kind, Ticket ticket, TimePoint now) const {
   made.kind = kind;
   made.step = ticket;
   made.at = now;
-  if (step.kind == StepKind::do_) made.attempt = step.attempt;
+  if (is_attempted(step.kind)) made.attempt = step.attempt;
   return made;
 }
 
@@ -561,12 +685,14 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
   made.need = step.need;
   made.event_type = step.more().event_type;
   made.detail = step.more().detail;
-  if (step.kind != StepKind::do_) made.deadline = step.deadline;
+  if (step.source != nullptr) made.source = *step.source;
+  if (step.kind == StepKind::sleep || step.kind == StepKind::wait_for_event) made.deadline = step.deadline;
   return made;
 }
 
 void Instance::append(Entry&& entry, Urgency urgency) {
   if (!entry.name.empty()) steps_[entry.step].recorded = true;
+  if (limits_.replay_only) return;
   effects_.emplace_back(std::in_place_type<Append>, std::move(entry), urgency);
 }
 
@@ -583,12 +709,14 @@ void Instance::take_effects(std::vector<Effect>& effects) {
 }
 
 bool Instance::replaying() const {
+  if (chain_began_) return false;
   return delivered_ < order_.size() ||
          std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
 }
 
 bool Instance::waiting() const {
-  return !result_ && busy_ == 0 && !replaying() && (!deadlines_.empty() || endless_waits_ > 0);
+  return !result_ && busy_ == 0 && held_.empty() && !pausing_ && !replaying() &&
+         (!deadlines_.empty() || endless_waits_ > 0);
 }
 
 std::optional<TimePoint> Instance::wake() const {

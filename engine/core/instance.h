@@ -11,6 +11,10 @@
 // their occurrences, whatever the host's scheduler does. A step whose await the code cancelled stays unanswered, so
 // that the code cancels it again; its outcome is given out only if the code, at the end of its history, waits for it
 // after all.
+//
+// New work waits until the code has caught up: until it has asked for everything that is recorded and has got every
+// recorded outcome. If it stands still before that, or ends, it does not do what its history says: it has diverged
+// (S39). While the instance is to be paused (S27), or rolls back (S31), new work waits as well.
 
 #include <cstdint>
 #include <deque>
@@ -27,6 +31,7 @@
 #include <vector>
 
 #include <workflows/error.h>
+#include <workflows/host.h>
 #include <workflows/step_request.h>
 
 namespace workflows::core {
@@ -36,11 +41,16 @@ struct Identity {
   std::string id;
   std::uint32_t generation = 1;
   TimePoint created{};
+  std::string version{};       // of the code that the instance was created with
+  std::string code_version{};  // of the code that there is now
+  TimePoint started{};         // when it came into memory
 };
 
 struct Limits {
   std::uint32_t steps = 10'000;         // S16
   std::size_t payload_bytes = 1 << 20;  // S15; 0: none
+  Determinism determinism = Determinism::pause;
+  bool replay_only = false;  // S41: nothing is written and no body runs; ends with what replay found
 };
 
 // When an entry must reach the disk.
@@ -56,6 +66,11 @@ struct Append {
 struct RunBody {
   Ticket ticket = 0;
   std::uint32_t attempt = 0;
+};
+struct RollBack {
+  Ticket ticket = 0;
+  std::uint32_t attempt = 0;
+  Ticket of = 0;  // the step that it compensates
 };
 struct CancelBody {
   Ticket ticket = 0;
@@ -82,11 +97,13 @@ struct LateResult {
   std::uint32_t attempt = 0;
 };  // of an attempt that was over; discarded, to be reported
 struct Finished {
-  EntryKind kind{};
+  EntryKind kind{};  // `paused`: it is to be forgotten, but has not ended
   std::string value;
+  std::string detail{};
 };  // the run's end is durable
 
-using Effect = std::variant<Append, RunBody, CancelBody, ChooseDelay, Arm, Disarm, Resolve, LateResult, Finished>;
+using Effect =
+    std::variant<Append, RunBody, RollBack, CancelBody, ChooseDelay, Arm, Disarm, Resolve, LateResult, Finished>;
 
 class Instance {
  public:
@@ -103,22 +120,38 @@ class Instance {
   std::expected<Asked, Error> wait(WaitRequest request, TimePoint now);
   // The code no longer awaits this step (its await was cancelled). The step goes on and its outcome is recorded.
   void abandon(Ticket ticket, TimePoint now);
-  // `run` returned or raised. Open bodies are cancelled; nothing is accepted afterwards.
+  // A value from outside: the recorded one, or this one, which is recorded from now on.
+  std::expected<Value, Error> value(ValueRequest request, TimePoint now);
+  // S40. True, and recorded, if the code has not passed this point in an earlier life; false stays false for the run.
+  std::expected<bool, Error> patched(const std::string& id, Source source, TimePoint now);
+  // `run` returned or raised. Open bodies are cancelled; after a failure steps are rolled back.
   void finish(BodyOutcome outcome, TimePoint now);
+
+  // --- asked from outside
+  // Bodies that run may finish, timers stand still, nothing new begins; then the instance is parked (S27).
+  void pause(TimePoint now);
+  // Takes `pause` back.
+  void resume(TimePoint now);
+  // Ends the run and rolls back (S28).
+  void roll_back(TimePoint now);
+  // Somebody else has ended the instance: bodies are cancelled, nothing is recorded any more.
+  void lose();
 
   // --- reported by the host
   void body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome outcome, TimePoint now);
   // Answer to ChooseDelay (S11); a failure ends the step.
   void delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<Millis, Failure> delay, TimePoint now);
-  // Every branch of the code stands still, yet recorded outcomes are held back: the code does not ask for what it asked
-  // for before, or does not cancel what it cancelled before. Delivers the first one that can be; false if there is
-  // none.
+  // A sign of life of a running body.
+  void heartbeat(Ticket ticket, std::uint32_t attempt, Value details, TimePoint now);
+  // Every branch of the code stands still although it has not caught up: it does not ask for what it asked for before,
+  // or does not cancel what it cancelled before. False if nothing follows from that.
   bool release_stalled(TimePoint now);
 
   // --- reported by the runtime
   // The entry of this step that was awaited is on disk.
   void durable(Ticket ticket, TimePoint now);
-  void finish_durable();
+  // ... or the record that rollbacks begin is.
+  void finish_durable(TimePoint now);
   // A body has run for a while: its start is worth a record of its own (S10). Without it, a process that dies takes the
   // attempt with it uncounted; a step that ends soon needs none.
   void record_start(Ticket ticket, std::uint32_t attempt, TimePoint now);
@@ -133,6 +166,7 @@ class Instance {
 
   // `run` has ended; its end may still be on its way to disk.
   bool ended() const { return result_.has_value(); }
+  bool rolling_back() const { return rolling_back_; }
   // Recorded outcomes are still to be delivered: the code runs over what it did before (S38).
   bool replaying() const;
   // Nothing can happen before `wake` or an event: every open step sleeps, waits or rests between attempts, and at least
@@ -145,10 +179,15 @@ class Instance {
   std::string idempotency_key(Ticket ticket) const;  // S14
   std::string_view step_name(Ticket ticket) const;
   std::uint32_t occurrence(Ticket ticket) const;
+  std::optional<Value> last_heartbeat(Ticket ticket) const;  // of the attempt before
+  // For the rollback of a step: why, and what it had returned.
+  Failure rollback_reason() const;
+  std::optional<Value> output(Ticket ticket) const;
 
  private:
   enum class Phase : std::uint8_t {
     unknown,   // not asked for, nothing recorded
+    held,      // asked for; begins when the code has caught up
     starting,  // `do` with limit 0: the start is on its way to disk
     running,
     choosing,  // the host computes the retry delay
@@ -158,6 +197,7 @@ class Instance {
     ending,  // the outcome is on its way to disk
     ended,   // the outcome is on disk, not yet delivered
     delivered,
+    stopped,  // the run is over
   };
 
   // What a plain `do` does without.
@@ -165,6 +205,7 @@ class Instance {
     StepConfig config{};
     std::string event_type{};
     std::string detail{};
+    std::optional<RollbackConfig> rollback{};
   };
 
   // Small, for there may be many: a finished step stays until the run ends.
@@ -186,6 +227,7 @@ class Instance {
     TimePoint began{};
     std::optional<TimePoint> deadline{};
     const std::string* key = nullptr;  // in names_: one character for the kind, then the name
+    Source source = nullptr;
     std::unique_ptr<const Extra> extra{};
     std::unique_ptr<Outcome> outcome{};  // while choosing: the failure that is to be retried
   };
@@ -208,17 +250,21 @@ class Instance {
   static std::string key_of(StepKind kind, const std::string& name) { return static_cast<char>(kind) + name; }
 
   // History
+  void replay_of_instance(Entry& entry);
   void replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events);
   Step& recorded_step(const Entry& entry);
   void note_asking_order();
   bool gate_is_open();
 
   // Asking
-  std::expected<Ticket, Error> ask(StepKind kind, const std::string& name);
+  std::expected<Ticket, Error> ask(StepKind kind, const std::string& name, Source source);
+  void begin_do(Ticket ticket, TimePoint now);
+  void begin_sleep(Ticket ticket, const SleepRequest& request, TimePoint now);
+  void begin_wait(Ticket ticket, const WaitRequest& request, TimePoint now);
   Step& new_step(Ticket ticket);
   Ticket free_ticket();
   bool is_recorded(StepKind kind, const std::string& name) const;
-  Asked answer();
+  Asked answer(TimePoint now);
   void open_do(Ticket ticket, const DoRequest& request);
   std::span<const Ticket> unasked() const { return std::span(recorded_).subspan(first_unasked_); }
   void go_on(Ticket ticket, TimePoint now);
@@ -238,12 +284,52 @@ class Instance {
   void time_out_wait(Ticket ticket, TimePoint now);
   void enter(Step& step, Phase phase);
   static bool is_armed(const Step& step);
+  static TimePoint attempt_deadline(const Step& step, TimePoint sign_of_life);
+  Failure timeout_failure(Ticket ticket, TimePoint now) const;
+  void record_heartbeat(Ticket ticket, TimePoint now);
+  void take_events(const std::string& type, TimePoint now);
+  // Timers do not fire and events are not taken.
+  bool stands_still() const { return pausing_ || rolling_back_ || roll_back_asked_ || limits_.replay_only; }
   void wait_until(Ticket ticket, Phase phase, std::optional<TimePoint> deadline);
+
+  // New work that waits (instance_lifecycle.cpp)
+  using Work = std::variant<DoRequest, Failure, SleepRequest, WaitRequest>;
+  bool caught_up() const { return unasked_ == 0 && delivered_ >= order_.size(); }
+  bool holds() const { return pausing_ || rolling_back_ || limits_.replay_only || !caught_up(); }
+  void hold(Ticket ticket, Work work);
+  void begin(Ticket ticket, Work work, TimePoint now);
+  void go_ahead(TimePoint now);
+
+  // Pause, rollback, divergence (instance_lifecycle.cpp)
+  void stop_everything();
+  void end_run(EntryKind kind, std::string value, TimePoint now, std::string detail = {});
+  void park_if_quiet(TimePoint now);
+  void shift_timers(TimePoint since, TimePoint until);
+  // The run is over, or only replayed: nothing more comes of what the code asked for.
+  bool is_over(const Step& step) const {
+    return limits_.replay_only || ((rolling_back_ || roll_back_asked_) && step.kind != StepKind::rollback);
+  }
+  bool is_interrupted(const Step& step) const { return is_over(step) || (pausing_ && step.phase != Phase::running); }
+  void begin_rollback(std::optional<Failure> failure, TimePoint now);
+  void roll_back_next(TimePoint now);
+  void end_rollback(TimePoint now);
+  Ticket rollback_step(Ticket of);
+  std::string rollback_report() const;
+  bool can_be_rolled_back(Ticket ticket) const;
+  bool is_to_be_cancelled() const;
+  std::optional<Ticket> missing_step() const;
+  void diverge(Ticket missing, TimePoint now);
+  void end_replay(const BodyOutcome* outcome);
+  void note_version(const std::vector<Entry>& history);
 
   // Delivery
   void deliver_in_order();
   void deliver_next();
   bool is_late(const Step& step) const;
+  bool release_next(TimePoint now);
+  bool reclaim(TimePoint now);
+  void give_up_unasked();
+  bool goes_on_elsewhere() const;
 
   Entry entry(EntryKind kind, Ticket ticket, TimePoint now) const;
   Entry identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const;
@@ -259,7 +345,8 @@ class Instance {
   Ticket newest_ = 0;                    // the highest number that was asked for
   std::uint32_t asked_ = 0;              // steps that the code asked for
   std::uint32_t asked_at_delivery_ = 0;  // ... when the last outcome was delivered
-  std::uint32_t busy_ = 0;               // steps asked for that run, start, choose, end, or have ended undelivered
+  std::uint32_t busy_ = 0;               // steps asked for that run, start, choose or end
+  std::uint32_t unasked_ = 0;            // recorded steps that the code has not asked for in this life
   std::uint32_t endless_waits_ = 0;      // waits without a deadline
   // What the verb that is being called will answer.
   struct Asking {
@@ -272,11 +359,15 @@ class Instance {
   bool resolve_queued_ = false;  // in effects_
   bool resolve_taken_ = false;   // and not yet settled
   bool lets_go_on_ = false;      // an entry in effects_ will let the code go on
+  bool pausing_ = false;
+  bool rolling_back_ = false;
+  bool roll_back_asked_ = false;
   bool cancels_ = false;  // code that cancels awaits goes on by itself: each of its questions is recorded at once
   Names names_;
   std::vector<std::uint32_t> gates_;  // gates_[k]: how many steps are asked for before outcome k of order_
   std::vector<Ticket> recorded_;      // steps of earlier lives, by `after`
   std::size_t first_unasked_ = 0;     // all of recorded_ before it are asked for
+  std::set<Ticket> given_up_;         // ended, but not in order_ any more
   std::vector<Ticket> late_;          // ended, but not in order_, or unheard there
   std::set<std::pair<TimePoint, Ticket>> deadlines_;  // of steps that rest, sleep or wait
   std::optional<Finished> result_;                    // set once `run` has ended
@@ -284,6 +375,29 @@ class Instance {
   std::unordered_map<std::string, std::deque<InboxEvent>> inbox_;  // untaken, by type
   std::unordered_map<std::string, std::deque<Ticket>> waits_;      // in the order asked, by type
   std::int64_t last_event_ = 0;
+  std::vector<std::pair<Ticket, Work>> held_;  // in the order asked
+  TimePoint pause_began_{};
+  std::unordered_map<std::string, bool> patches_;  // as answered in this life
+  struct Beat {
+    std::string details{};
+    TimePoint recorded{};
+    std::string before{};  // what the attempt before said last
+  };
+  std::unordered_map<Ticket, Beat> beats_;
+
+  // Rollback: the steps that are left, the last one first; the one that is being compensated.
+  std::vector<Ticket> to_roll_back_;
+  std::optional<Ticket> rollback_of_;
+  std::optional<Failure> failure_;  // of `run`; absent when the instance is terminated
+  bool chain_began_ = false;
+  struct Compensated {
+    Ticket of;
+    Ticket ticket;
+  };
+  std::vector<Compensated> compensated_;
+
+  std::optional<Finished> recorded_end_;      // the run's end, if it is in the history
+  std::deque<std::string> recorded_sources_;  // of recorded steps
   Identity identity_;
   Limits limits_;
 };

@@ -9,11 +9,16 @@
 namespace workflows::core {
 namespace {
 
-StepConfig config_of(const std::string& detail) {
-  if (detail.empty()) return {};
-  const auto parsed = boost::json::parse(detail);
-  const auto* config = parsed.as_object().if_contains("config");
+StepConfig config_of(const boost::json::object& detail) {
+  const auto* config = detail.if_contains("config");
   return config == nullptr ? StepConfig{} : StepConfig::from_json(boost::json::serialize(*config));
+}
+
+std::optional<RollbackConfig> rollback_of(const boost::json::object& detail) {
+  const auto* rollback = detail.if_contains("rollback");
+  if (rollback == nullptr) return std::nullopt;
+  const auto& members = rollback->as_object();
+  return RollbackConfig{.step = config_of(members), .continue_on_failure = members.at("on_failure") == "continue"};
 }
 
 }  // namespace
@@ -24,6 +29,7 @@ Instance::Instance(Identity identity, Limits limits, std::vector<Entry> history,
     : identity_(std::move(identity)), limits_(limits) {
   std::unordered_map<std::int64_t, const InboxEvent*> events;
   for (const InboxEvent& event : inbox) events[event.id] = &event;
+  note_version(history);
   for (Entry& entry : history) replay(entry, events);
   note_asking_order();
   for (InboxEvent& event : inbox) {
@@ -45,18 +51,21 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.occurrence = entry.occurrence;
   step.after = entry.after;
   step.need = entry.need;
+  if (!entry.source.empty()) step.source = &recorded_sources_.emplace_back(std::move(entry.source));
   if (!entry.event_type.empty() || !entry.detail.empty()) {
-    step.extra = std::make_unique<Extra>(Extra{config_of(entry.detail), entry.event_type, entry.detail});
+    const auto detail = entry.detail.empty() ? boost::json::object() : boost::json::parse(entry.detail).as_object();
+    step.extra = std::make_unique<Extra>(Extra{config_of(detail), entry.event_type, entry.detail, rollback_of(detail)});
   }
   return step;
 }
 
 void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events) {
-  if (entry.kind >= EntryKind::instance_completed) return;
+  if (entry.kind >= EntryKind::rollback_started) return replay_of_instance(entry);
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
     step.outcome = std::make_unique<Outcome>(std::move(outcome));
     step.phase = Phase::ended;
+    if (step.kind == StepKind::value || step.kind == StepKind::rollback) return;  // the code does not wait for it
     if (step.forsaken_early) {
       late_.push_back(entry.step);
     } else {
@@ -65,6 +74,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   };
   switch (entry.kind) {
     case EntryKind::attempt_started:
+      if (entry.attempt == 0) break;  // it was asked for and had not begun
       step.phase = Phase::running;
       step.attempt = entry.attempt;
       step.began = entry.at;
@@ -72,6 +82,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
     case EntryKind::attempt_failed:
       step.phase = Phase::resting;
       step.attempt = entry.attempt;
+      step.began = entry.at;
       step.deadline = entry.deadline;
       break;
     case EntryKind::sleep_started:
@@ -110,10 +121,33 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       late_.push_back(entry.step);
       for (Delivery& delivery : order_) delivery.unheard |= delivery.ticket == entry.step;
       break;
+    case EntryKind::heartbeat:
+      beats_[entry.step].details = std::move(entry.value);
+      break;
     case EntryKind::reclaimed:
       step.forsaken_before = false;
       std::erase(late_, entry.step);
       order_.push_back({entry.step});
+      break;
+    default:
+      break;
+  }
+}
+
+void Instance::replay_of_instance(Entry& entry) {
+  switch (entry.kind) {
+    case EntryKind::resumed:
+      shift_timers(entry.began.value_or(entry.at), entry.at);
+      break;
+    case EntryKind::rollback_started:
+      rolling_back_ = true;
+      failure_.reset();
+      if (!entry.value.empty()) failure_ = Failure::from_json(entry.value);
+      break;
+    case EntryKind::instance_completed:
+    case EntryKind::instance_errored:
+    case EntryKind::instance_terminated:
+      recorded_end_ = Finished{entry.kind, std::move(entry.value)};
       break;
     default:
       break;
@@ -129,12 +163,13 @@ void Instance::note_asking_order() {
   };
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
     const Step& step = steps_[ticket];
-    if (step.key == nullptr) continue;
+    if (step.key == nullptr || step.kind == StepKind::rollback) continue;
     recorded_.push_back(ticket);
     raise(step.after, ticket + 1);
     if (step.after > 0) raise(step.after - 1, step.need);
   }
   for (std::size_t k = 1; k < gates_.size(); ++k) gates_[k] = std::max(gates_[k], gates_[k - 1]);
+  unasked_ = static_cast<std::uint32_t>(recorded_.size());
   std::ranges::sort(recorded_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
 }
 
@@ -152,11 +187,13 @@ void Instance::durable(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_) return;
   if (step.phase == Phase::starting) return run_body(ticket, now);
+  if (step.phase == Phase::stopped) return;
   if (step.phase != Phase::ending) {
     throw StoreError("instance '" + identity_.id + "': step '" + std::string(step_name(ticket)) +
                      "' became durable without having ended. This is a fault of the engine; please report it");
   }
   enter(step, Phase::ended);
+  if (step.kind == StepKind::rollback) return roll_back_next(now);
   // Journal order: an await that was cancelled before the outcome came is not answered; one cancelled after it counts
   // as answered, although nobody listens any more.
   if (step.forsaken_early) {
@@ -165,11 +202,17 @@ void Instance::durable(Ticket ticket, TimePoint now) {
     order_.push_back({ticket});
   }
   deliver_in_order();
+  go_ahead(now);
+  park_if_quiet(now);
 }
 
-void Instance::finish_durable() { effects_.emplace_back(std::move(*result_)); }
+void Instance::finish_durable(TimePoint now) {
+  if (!result_) return roll_back_next(now);
+  effects_.emplace_back(std::move(*result_));
+}
 
 void Instance::deliver_in_order() {
+  if (chain_began_) return;  // the code runs no more
   while (delivered_ < order_.size() && gate_is_open()) {
     const Delivery& next = order_[delivered_];
     if (!next.unheard && !steps_[next.ticket].asked) return;
@@ -184,8 +227,12 @@ void Instance::deliver_next() {
   if (unheard || step.forsaken) return;
   record_question(newest_);
   step.phase = Phase::delivered;
-  effects_.emplace_back(Resolve{ticket, std::move(*step.outcome)});
   resolve_queued_ = true;
+  if (step.more().rollback) {  // its rollback will ask for the output
+    effects_.emplace_back(Resolve{ticket, *step.outcome});
+    return;
+  }
+  effects_.emplace_back(Resolve{ticket, std::move(*step.outcome)});
   step.outcome.reset();
 }
 
@@ -194,24 +241,59 @@ bool Instance::is_late(const Step& step) const {
   return step.asked && step.forsaken_before && !step.forsaken && step.phase == Phase::ended;
 }
 
+bool Instance::is_to_be_cancelled() const {
+  const auto is = [](const Step& step) { return step.asked && step.forsaken_before && !step.forsaken; };
+  return std::ranges::any_of(steps_, is);
+}
+
 bool Instance::release_stalled(TimePoint now) {
-  if (result_) return false;
-  if (delivered_ < order_.size()) {
-    const auto to_be_cancelled = [](const Step& step) { return step.asked && step.forsaken_before && !step.forsaken; };
-    if (std::ranges::any_of(steps_, to_be_cancelled)) return false;  // the code is about to do it, as it did before
-    const auto next = order_.begin() + static_cast<std::ptrdiff_t>(delivered_);
-    const auto asked = std::find_if(next, order_.end(), [&](const Delivery& d) { return steps_[d.ticket].asked; });
-    if (asked == order_.end()) return false;
-    std::rotate(next, asked, asked + 1);
-    while (!unasked().empty() && steps_[unasked().front()].after <= delivered_) ++first_unasked_;  // it never will be
-    deliver_next();
-    deliver_in_order();
+  if (result_ || chain_began_) return false;
+  const bool behind = !caught_up() || !held_.empty();
+  if (behind && is_to_be_cancelled()) return false;  // the code is about to do it, as it did before
+  if (limits_.determinism != Determinism::ignore && goes_on_elsewhere()) {
+    if (const auto missing = missing_step()) {
+      diverge(*missing, now);
+      return true;
+    }
+  }
+  if (delivered_ < order_.size() && release_next(now)) return true;
+  if (unasked_ > 0 && !held_.empty()) {  // that the code does something else is to be ignored
+    give_up_unasked();
+    go_ahead(now);
     return true;
   }
+  if (delivered_ < order_.size()) return false;
+  if (limits_.replay_only) {
+    end_replay(nullptr);
+    return true;
+  }
+  return reclaim(now);
+}
+
+// What was recorded is not waited for any more. Should the code ask for it after all, it gets the outcome.
+void Instance::give_up_unasked() {
+  unasked_ = 0;
+  for (std::size_t k = delivered_; k < order_.size(); ++k) given_up_.insert(order_[k].ticket);
+  order_.resize(delivered_);
+}
+
+// The outcome that somebody waits for although another one was delivered before it.
+bool Instance::release_next(TimePoint now) {
+  const auto next = order_.begin() + static_cast<std::ptrdiff_t>(delivered_);
+  const auto asked = std::find_if(next, order_.end(), [&](const Delivery& d) { return steps_[d.ticket].asked; });
+  if (asked == order_.end()) return false;
+  std::rotate(next, asked, asked + 1);
+  while (!unasked().empty() && steps_[unasked().front()].after <= delivered_) ++first_unasked_;  // it never will be
+  deliver_next();
+  deliver_in_order();
+  go_ahead(now);
+  return true;
+}
+
+// An outcome that came after the code had given up waiting for it, and for which it waits now.
+bool Instance::reclaim(TimePoint now) {
   const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
-  const auto is_unasked = [&](Ticket ticket) { return !steps_[ticket].asked; };
-  if (late == late_.end() || std::ranges::any_of(unasked(), is_unasked))
-    return false;  // it went on without, and will again
+  if (late == late_.end() || unasked_ > 0) return false;  // it went on without, and will again
   const Ticket ticket = *late;
   late_.erase(late);
   steps_[ticket].forsaken_before = false;

@@ -93,6 +93,8 @@ class Report {
   }
 
   void attempt_started(StepInfo& step, const Entry& entry) {
+    step.status = "pending";
+    if (entry.attempt == 0) return;  // it waits until the instance is resumed, or has caught up
     AttemptInfo& attempt = attempt_of(step, entry);
     if (!attempt.began) attempt.began = entry.at;
     if (!step.began) step.began = attempt.began;

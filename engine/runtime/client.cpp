@@ -402,6 +402,7 @@ std::optional<InstanceStatus> Client::result(InstanceKey key, std::optional<Mill
   for (;;) {
     state_->notice_changes();  // before the status is read, so that a later change is seen as one
     const std::uint64_t seen = state_->changes;
+    key = value_unless_busy(state_->store->newest_generation(key)).value_or(key);
     auto status = value_unless_busy(state_->store->status(key));
     if (status && is_finished(status->status)) return status;
     do {

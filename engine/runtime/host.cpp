@@ -46,6 +46,14 @@ Asked Host::wait_for_event(InstanceKey instance, WaitRequest request) {
   return runtime_->answer(instance, runtime_->asked(instance).machine.wait(std::move(request), runtime_->now()));
 }
 
+Value Host::value(InstanceKey instance, ValueRequest request) {
+  return value_of(runtime_->asked(instance).machine.value(std::move(request), runtime_->now()));
+}
+
+bool Host::patched(InstanceKey instance, const std::string& id, Source source) {
+  return value_of(runtime_->asked(instance).machine.patched(id, source, runtime_->now()));
+}
+
 void Host::abandon(InstanceKey instance, Ticket ticket) {
   if (auto* slot = runtime_->reported(instance)) slot->machine.abandon(ticket, runtime_->now());
 }
@@ -67,6 +75,15 @@ void Host::delay_chosen(InstanceKey instance, Ticket ticket, std::uint32_t attem
     chosen = std::get<Duration>(delay).millis();
   }
   slot->machine.delay_chosen(ticket, attempt, std::move(chosen), runtime_->now());
+}
+
+void Host::heartbeat(InstanceKey instance, Ticket ticket, std::uint32_t attempt, Value details) {
+  if (auto* slot = runtime_->reported(instance))
+    slot->machine.heartbeat(ticket, attempt, std::move(details), runtime_->now());
+}
+
+std::optional<Value> Host::last_heartbeat(InstanceKey instance, Ticket ticket) const {
+  return runtime_->loaded(instance).machine.last_heartbeat(ticket);
 }
 
 void Host::finish(InstanceKey instance, BodyOutcome outcome) {
@@ -130,6 +147,10 @@ CallId Host::watch(InstanceKey instance) {
   runtime_->writer_->watch(call, instance);
   return call;
 }
+
+CallId Host::create_batch(std::vector<CreateRequest> requests) { return runtime_->create_batch(std::move(requests)); }
+CallId Host::replay(InstanceHistory history) { return runtime_->replay(std::move(history)); }
+void Host::look() { runtime_->writer_->look(); }
 
 Client& Host::client() { return runtime_->client_; }
 

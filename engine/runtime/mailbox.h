@@ -48,6 +48,14 @@ struct EventsUntaken {
   std::vector<InstanceKey> instances;
 };
 struct OthersCommitted {};
+// What others did to instances of this owner.
+struct Noticed {
+  std::vector<storage::Notice> notices;
+};
+struct BatchCreated {
+  CallId call;
+  std::vector<storage::Created> created;
+};
 struct WriterFailed {
   Error error;
 };
@@ -55,8 +63,9 @@ struct WriterLog {
   LogRecord record;
 };
 
-using Message = std::variant<StepsDurable, RunDurable, CreateDone, Answered, InstanceLoaded, EventArrived,
-                             InstancesClaimed, EventsUntaken, OthersCommitted, WriterFailed, WriterLog>;
+using Message =
+    std::variant<StepsDurable, RunDurable, CreateDone, Answered, InstanceLoaded, EventArrived, InstancesClaimed,
+                 EventsUntaken, OthersCommitted, Noticed, BatchCreated, WriterFailed, WriterLog>;
 
 class Mailbox {
  public:

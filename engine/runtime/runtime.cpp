@@ -9,6 +9,7 @@
 #include "engine/runtime/client_access.h"
 #include "engine/runtime/fork_count.h"
 #include "engine/runtime/refusal.h"
+#include "storage/lifecycle.h"
 
 namespace workflows {
 namespace {
@@ -61,7 +62,8 @@ Host::Runtime::Runtime(HostOptions options)
       mailbox_(wakeup_),
       database_(value_of(storage::open_database({.location = options_.database, .durability = options_.durability}))),
       client_(ClientAccess::open(database_, clock_)),
-      writer_(std::make_unique<runtime::Writer>(value_of(database_->connect()), options_.lease.millis(), mailbox_)) {
+      writer_(std::make_unique<runtime::Writer>(value_of(database_->connect()), options_.lease.millis(), mailbox_,
+                                                clock_)) {
   claim();
   writer_->submit(outgoing_);
 }
@@ -141,6 +143,28 @@ void Host::Runtime::submit(storage::Item&& item, runtime::Tell tell) {
   }
 }
 
+const RegisteredWorkflow* Host::Runtime::registered(std::string_view workflow) const {
+  const auto found = std::ranges::find(options_.workflows, workflow, &RegisteredWorkflow::name);
+  return found == options_.workflows.end() ? nullptr : &*found;
+}
+
+core::Limits Host::Runtime::limits_of(const RegisteredWorkflow* workflow) const {
+  return {.steps = options_.step_limit,
+          .payload_bytes = options_.payload_limit,
+          .determinism = workflow == nullptr ? Determinism::pause : workflow->determinism};
+}
+
+storage::Create Host::Runtime::to_item(CreateRequest& request, TimePoint created, bool here) const {
+  const RegisteredWorkflow* workflow = registered(request.workflow);
+  return {.workflow = request.workflow,
+          .id = request.id,
+          .params = request.params,
+          .version = workflow == nullptr ? std::string() : workflow->version,
+          .created = created,
+          .owned = here,
+          .retention = request.retention.value_or(workflow == nullptr ? Retention{} : workflow->retention)};
+}
+
 CallId Host::Runtime::create(CreateRequest request) {
   check_usable();
   check_workflow_name(request.workflow);
@@ -149,15 +173,9 @@ CallId Host::Runtime::create(CreateRequest request) {
   const bool new_id = request.id.empty();
   if (new_id) request.id = make_instance_id(created);
   check_instance_id(request.id);
-  const auto registered = std::ranges::find(options_.workflows, request.workflow, &RegisteredWorkflow::name);
-  const bool here = registered != options_.workflows.end() && room() > 0;
-  storage::Create item{.workflow = request.workflow,
-                       .id = request.id,
-                       .params = request.params,
-                       .version = registered == options_.workflows.end() ? std::string() : registered->version,
-                       .created = created,
-                       .owned = here,
-                       .new_id = new_id};
+  const bool here = registered(request.workflow) != nullptr && room() > 0;
+  storage::Create item = to_item(request, created, here);
+  item.new_id = new_id;
   const CallId call = ++last_call_;
   if (here) ++occupied_;
   {
@@ -273,7 +291,7 @@ void Host::Runtime::collect() {
 
 void Host::Runtime::collect(Slot& slot) {
   slot.dirty = false;
-  if (slot.waits && !slot.machine.waiting()) note_running(slot);
+  if (slot.waits && !slot.machine.ended() && !slot.machine.waiting()) note_running(slot);
   bool ended = false;
   slot.machine.take_effects(effects_);
   for (core::Effect& effect : effects_) {
@@ -281,7 +299,7 @@ void Host::Runtime::collect(Slot& slot) {
     carry_out(slot, effect);
   }
   if (ended) return drop(slot);
-  if (slot.machine.waiting()) note_waiting(slot);
+  if (slot.machine.waiting() && slot.replay == 0) note_waiting(slot);
 }
 
 // Whoever takes over an instance that waits loads it when its wake time has come. If that has passed, the status is not
@@ -333,7 +351,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
 
     void operator()(core::Append& append) {
       runtime::Tell tell;
-      if (append.entry.kind >= EntryKind::instance_completed) {
+      if (append.urgency == core::Urgency::awaited && append.entry.kind >= EntryKind::rollback_started) {
         tell = runtime::TellRun{slot.key};
       } else if (append.urgency == core::Urgency::awaited) {
         tell = runtime::TellStep{slot.key, append.entry.step};
@@ -343,6 +361,11 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
     void operator()(core::RunBody& run) {
       runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, run.ticket, run.attempt});
       runtime.actions_.push_back(RunStepBody{slot.key, run.ticket, run.attempt});
+    }
+    void operator()(core::RollBack& rollback) {
+      runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, rollback.ticket, rollback.attempt});
+      runtime.actions_.push_back(RunRollback{slot.key, rollback.ticket, rollback.attempt, rollback.of,
+                                             slot.machine.rollback_reason(), slot.machine.output(rollback.of)});
     }
     void operator()(core::CancelBody& cancel) {
       runtime.actions_.push_back(CancelStepBody{slot.key, cancel.ticket, cancel.attempt});
@@ -371,14 +394,9 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
                                            std::to_string(late.attempt) + " was over; the result is discarded"});
     }
     void operator()(core::Finished& finished) {
-      InstanceStatus status;
-      if (finished.kind == EntryKind::instance_completed) {
-        status.status = Status::complete;
-        status.output = std::move(finished.value);
-      } else {
-        status.status = Status::errored;
-        status.failure = Failure::from_json(finished.value);
-      }
+      const Entry end{.kind = finished.kind, .detail = std::move(finished.detail), .value = std::move(finished.value)};
+      InstanceStatus status = storage::outcome_of(*storage::status_of(finished.kind), end);
+      if (slot.replay != 0) runtime.actions_.push_back(CallReply{slot.replay, status});
       runtime.actions_.push_back(InstanceEnded{slot.key, std::move(status)});
     }
   };
@@ -403,7 +421,7 @@ void Host::Runtime::handle(runtime::StepsDurable& message) {
 }
 
 void Host::Runtime::handle(runtime::RunDurable& message) {
-  if (Slot* slot = reported(message.instance)) slot->machine.finish_durable();
+  if (Slot* slot = reported(message.instance)) slot->machine.finish_durable(now());
 }
 
 void Host::Runtime::handle(runtime::CreateDone& message) {
@@ -419,10 +437,7 @@ void Host::Runtime::handle(runtime::CreateDone& message) {
   if (message.created.existed) {
     if (here) --occupied_;
   } else if (here) {
-    core::Identity identity{.workflow = request.workflow, .id = request.id, .generation = 1, .created = created};
-    start(message.created.key,
-          core::Instance(std::move(identity), {options_.step_limit, options_.payload_limit}, {}, {}),
-          std::move(request.params));
+    start_created(message.created, request, created);
   } else {
     claim();
   }
@@ -432,6 +447,7 @@ void Host::Runtime::handle(runtime::Answered& message) {
   if (std::holds_alternative<Error>(message.reply.result)) {
     const std::lock_guard lock(mutex_);
     creating_.erase(message.reply.call);
+    creating_batch_.erase(message.reply.call);
   }
   actions_.push_back(std::move(message.reply));
 }
@@ -444,16 +460,26 @@ void Host::Runtime::handle(runtime::InstanceLoaded& message) {
     --occupied_;
     return;
   }
+  if (loaded.info.status == Status::waiting_for_pause) {
+    --occupied_;
+    return park(loaded.info.key);
+  }
+  const RegisteredWorkflow* workflow = registered(loaded.info.workflow);
   core::Identity identity{.workflow = loaded.info.workflow,
                           .id = loaded.info.id,
                           .generation = loaded.info.generation,
-                          .created = loaded.info.created};
-  Slot& slot = start(loaded.info.key,
-                     core::Instance(std::move(identity), {options_.step_limit, options_.payload_limit},
-                                    std::move(loaded.history), std::move(loaded.inbox)),
-                     std::move(loaded.params));
+                          .created = loaded.info.created,
+                          .version = loaded.info.version,
+                          .code_version = workflow == nullptr ? std::string() : workflow->version,
+                          .started = now()};
+  Slot& slot = start(
+      loaded.info.key,
+      core::Instance(std::move(identity), limits_of(workflow), std::move(loaded.history), std::move(loaded.inbox)),
+      std::move(loaded.params));
   slot.waits = loaded.info.status == Status::waiting;
   slot.wake = loaded.info.wake;
+  if (loaded.info.status == Status::rolling_back) slot.machine.roll_back(now());
+  mark(slot);
 }
 
 void Host::Runtime::handle(runtime::EventArrived& message) {
@@ -523,6 +549,12 @@ void Host::Runtime::claim() {
   outgoing_.push(std::move(item), runtime::TellNobody{});
 }
 
+void Host::Runtime::start_created(const storage::Created& created, CreateRequest& request, TimePoint moment) {
+  const RegisteredWorkflow* workflow = registered(request.workflow);
+  core::Identity identity{.workflow = request.workflow, .id = request.id, .generation = 1, .created = moment};
+  start(created.key, core::Instance(std::move(identity), limits_of(workflow), {}, {}), std::move(request.params));
+}
+
 Host::Runtime::Slot& Host::Runtime::start(InstanceKey key, core::Instance machine, std::string params) {
   actions_.push_back(StartInstance{key, machine.identity().workflow, machine.identity().id, std::move(params),
                                    machine.identity().created});
@@ -536,7 +568,11 @@ void Host::Runtime::fall_asleep(InstanceKey instance, std::optional<TimePoint> w
 }
 
 void Host::Runtime::wake_up(InstanceKey instance) {
-  if (slots_.contains(instance) || !loading_.insert(instance).second) return;
+  if (const auto slot = slots_.find(instance); slot != slots_.end()) {
+    slot->second->claimed_again |= slot->second->machine.ended();
+    return;
+  }
+  if (!loading_.insert(instance).second) return;
   if (const auto sleeper = asleep_.find(instance); sleeper != asleep_.end()) {
     timers_.disarm(sleeper->second);
     asleep_.erase(sleeper);
@@ -567,8 +603,11 @@ void Host::Runtime::evicted(InstanceKey instance) {
   Slot& slot = *found->second;
   const auto wake = slot.wake;
   const bool stirred = slot.stirred;
+  const bool lost = slot.lost;
+  const bool to_be_paused = slot.to_be_paused;
   drop(slot);
-  if (!usable()) return;
+  if (!usable() || lost) return;
+  if (to_be_paused) return park(instance);
   submit(
       storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true});
   fall_asleep(instance, wake);
@@ -578,8 +617,12 @@ void Host::Runtime::evicted(InstanceKey instance) {
 void Host::Runtime::drop(Slot& slot) {
   for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
   timers_.disarm(slot.idle);
-  slots_.erase(slots_.find(slot.key));
-  --occupied_;
+  const InstanceKey instance = slot.key;
+  const bool claimed_again = slot.claimed_again;
+  const bool counts = slot.replay == 0;
+  slots_.erase(slots_.find(instance));
+  if (counts) --occupied_;
+  if (claimed_again) wake_up(instance);
   if (crowded_) claim();
 }
 
@@ -602,13 +645,14 @@ void Host::Runtime::close() {
   closed_ = true;
   make_unusable({ErrorCode::engine_closed, "the engine is closed; its instances go on when one is opened again"});
   writer_->close();
-  std::unordered_map<CallId, Creating> unanswered;
+  std::vector<CallId> unanswered;
   receive_all();
   {
     const std::lock_guard lock(mutex_);
-    unanswered.swap(creating_);
+    for (const auto& [call, creating] : std::exchange(creating_, {})) unanswered.push_back(call);
+    for (const auto& [call, creating] : std::exchange(creating_batch_, {})) unanswered.push_back(call);
   }
-  for (const auto& [call, creating] : unanswered) {
+  for (const CallId call : unanswered) {
     actions_.push_back(
         CallReply{call, Error{ErrorCode::engine_closed, "the engine was closed before the instance was created"}});
   }

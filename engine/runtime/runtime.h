@@ -42,6 +42,10 @@ class Host::Runtime {
     bool evicting = false;                 // the host drops the code's frames
     bool awakened = false;                 // in awakened_
     bool stirred = false;                  // something came for it meanwhile
+    bool lost = false;                     // somebody else has ended it
+    bool to_be_paused = false;             // once it is evicted
+    bool claimed_again = false;            // it was paused and resumed before it was forgotten
+    CallId replay = 0;                     // the call that this run answers; it is in no store
     std::vector<runtime::TimerId> timers;  // by ticket
     core::Instance machine;
     runtime::TimerId idle;          // until the instance is hibernated
@@ -66,7 +70,9 @@ class Host::Runtime {
   std::vector<Action> poll();
   void evicted(InstanceKey instance);
   CallId create(CreateRequest request);
+  CallId create_batch(std::vector<CreateRequest> requests);
   CallId send_event(SendEventRequest request);
+  CallId replay(InstanceHistory history);
   void submit(storage::Item&& item, runtime::Tell tell = runtime::TellNobody{});
   void close();
 
@@ -119,6 +125,8 @@ class Host::Runtime {
   void handle(runtime::InstancesClaimed& message);
   void handle(runtime::EventsUntaken& message);
   void handle(runtime::OthersCommitted& message);
+  void handle(runtime::Noticed& message);
+  void handle(runtime::BatchCreated& message);
   void handle(runtime::WriterFailed& message);
   void handle(runtime::WriterLog& message);
 
@@ -134,6 +142,18 @@ class Host::Runtime {
   void arm_wakeup();
 
   Slot& start(InstanceKey key, core::Instance machine, std::string params);
+  void start_created(const storage::Created& created, CreateRequest& request, TimePoint moment);
+  storage::Create to_item(CreateRequest& request, TimePoint created, bool here) const;
+  const RegisteredWorkflow* registered(std::string_view workflow) const;
+  core::Limits limits_of(const RegisteredWorkflow* workflow) const;
+
+  // runtime_control.cpp
+  void heard_lost(InstanceKey instance);
+  void heard_pause(InstanceKey instance);
+  void heard_resume(InstanceKey instance);
+  void heard_roll_back(InstanceKey instance);
+  void forget_sleeper(InstanceKey instance);
+  void park(InstanceKey instance);
   void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
   void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
   void issue_loads();
@@ -151,10 +171,18 @@ class Host::Runtime {
     bool here;
   };
 
+  struct CreatingBatch {
+    std::vector<CreateRequest> requests;
+    std::vector<std::optional<Error>> refused;  // before they got to the store
+    TimePoint created;
+    std::uint32_t here = 0;
+  };
+
   mutable std::mutex mutex_;
-  std::unordered_map<CallId, Creating> creating_;  // guarded by mutex_
-  std::optional<Error> unusable_because_;          // guarded by mutex_; set once, before unusable_
-  std::atomic<bool> unusable_ = false;             // closed, or stopped by a failure
+  std::unordered_map<CallId, Creating> creating_;             // guarded by mutex_
+  std::unordered_map<CallId, CreatingBatch> creating_batch_;  // guarded by mutex_
+  std::optional<Error> unusable_because_;                     // guarded by mutex_; set once, before unusable_
+  std::atomic<bool> unusable_ = false;                        // closed, or stopped by a failure
 
   std::vector<runtime::Message> received_;
   std::size_t next_received_ = 0;  // of received_, to be handled

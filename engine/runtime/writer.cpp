@@ -28,6 +28,7 @@ constexpr std::chrono::duration<int, std::milli> kCommitTime(1);
 constexpr int kLooksAfterNotice = 10;
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
+constexpr std::uint64_t kGarbageAtOnce = 1'000;  // rows: as long as a usual commit
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -36,8 +37,9 @@ struct Overloaded : Ts... {
 
 }  // namespace
 
-Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox)
-    : store_(std::move(store)), lease_(lease), mailbox_(mailbox) {
+Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox,
+               std::shared_ptr<const Clock> clock)
+    : store_(std::move(store)), lease_(lease), mailbox_(mailbox), clock_(std::move(clock)) {
   auto owner = store_->open_owner(lease_);
   if (!owner) throw_error(owner.error());
   owner_ = *owner;
@@ -99,9 +101,11 @@ void Writer::run() {
     commit(work_.submissions);
     mailbox_.post(outgoing_);  // who waits for the commit does not wait for the rest
     load_instances();
-    answer_watches(std::exchange(work_.watches, {}));
+    answer_watches(work_.watches);
+    work_.watches.clear();
     look_around();
     keep_ownership();
+    collect_garbage();
     const auto counters = store_->counters();
     transactions_.store(counters.transactions, std::memory_order_relaxed);
     statements_.store(counters.statements, std::memory_order_relaxed);
@@ -201,17 +205,17 @@ bool Writer::commit_batch(Submissions& submissions, std::size_t first, std::size
 }
 
 void Writer::tell(Tell tell, const storage::Item& item, storage::ItemResult& result) {
+  if (std::holds_alternative<storage::Lost>(result)) return;  // a notice tells why
   std::visit(
       Overloaded{
           [](TellNobody) {},
           [&](TellStep step) { tell_step(step); },
           [&](TellRun run) {
             outgoing_.push_back(RunDurable{run.instance});
-            const auto [begin, end] = watches_.equal_range(run.instance);
-            std::vector<Watch> due;
-            for (auto watch = begin; watch != end; ++watch) due.push_back({watch->second, run.instance});
-            watches_.erase(begin, end);
-            answer_watches(std::move(due));
+            answer_ended(run.instance);
+          },
+          [&](TellBatch batch) {
+            outgoing_.push_back(BatchCreated{batch.call, std::move(std::get<storage::CreatedBatch>(result).created)});
           },
           [&](TellCreate create) { outgoing_.push_back(CreateDone{create.call, std::get<storage::Created>(result)}); },
           [&](TellSend send) {
@@ -243,6 +247,7 @@ void Writer::refuse(Tell tell) {
   const auto answer = [&](CallId call) { outgoing_.push_back(Answered{{call, *failure_}}); };
   if (const auto* create = std::get_if<TellCreate>(&tell)) answer(create->call);
   if (const auto* send = std::get_if<TellSend>(&tell)) answer(send->call);
+  if (const auto* batch = std::get_if<TellBatch>(&tell)) answer(batch->call);
 }
 
 void Writer::fail(Error error) {
@@ -275,17 +280,36 @@ void Writer::load_instances() {
   if (!read && read.error().code != ErrorCode::store_busy) fail(std::move(read.error()));
 }
 
-void Writer::answer_watches(std::vector<Watch> watches) {
-  for (const Watch& watch : watches) {
-    auto status = store_->status(watch.instance);
+// Whoever waits for an instance waits for its newest generation.
+void Writer::answer_watches(const std::vector<Watch>& watches) {
+  for (const auto& [call, instance] : watches) {
+    const auto newest = store_->newest_generation(instance);
+    auto status = newest ? store_->status(*newest) : std::unexpected(newest.error());
     if (!status) {
-      outgoing_.push_back(Answered{{watch.call, std::move(status.error())}});
+      outgoing_.push_back(Answered{{call, std::move(status.error())}});
     } else if (is_finished(status->status)) {
-      outgoing_.push_back(Answered{{watch.call, std::move(*status)}});
+      outgoing_.push_back(Answered{{call, std::move(*status)}});
     } else {
-      watches_.emplace(watch.instance, watch.call);
+      watches_.emplace(*newest, call);
     }
   }
+}
+
+// This owner has just ended it.
+void Writer::answer_ended(InstanceKey instance) {
+  const auto [begin, end] = watches_.equal_range(instance);
+  if (begin == end) return;
+  const auto status = store_->status(instance);
+  if (status && !is_finished(status->status)) return;  // it was paused, or rolls back
+  for (auto watch = begin; watch != end; ++watch) {
+    CallReply reply{watch->second, {}};
+    if (status)
+      reply.result = *status;
+    else
+      reply.result = status.error();
+    outgoing_.push_back(Answered{std::move(reply)});
+  }
+  watches_.erase(begin, end);
 }
 
 void Writer::look_around() {
@@ -297,14 +321,34 @@ void Writer::look_around() {
     outgoing_.push_back(OthersCommitted{});
     std::vector<Watch> watches;
     for (const auto& [instance, call] : std::exchange(watches_, {})) watches.push_back({call, instance});
-    answer_watches(std::move(watches));
+    answer_watches(watches);
+    notices_due_ = true;
   }
+  if (notices_due_) hear_notices();
   if (arrivals_due_) fetch_arrivals();
   if (!untaken_due_) return;
   if (auto instances = checked(store_->with_untaken_events(owner_.id))) {
     untaken_due_ = false;
     outgoing_.push_back(EventsUntaken{std::move(*instances)});
   }
+}
+
+void Writer::hear_notices() {
+  auto notices = checked(store_->notices(owner_.id));
+  if (!notices) return;
+  notices_due_ = !notices->empty();
+  if (!notices_due_) return;
+  const storage::Item heard = storage::Heard{notices->back().id};
+  if (!checked(store_->commit({owner_, {&heard, 1}}))) return;  // busy: notices_due_ stays
+  notices_due_ = false;
+  outgoing_.push_back(Noticed{std::move(*notices)});
+}
+
+void Writer::collect_garbage() {
+  if (failure_ || !garbage_due_) return;
+  const auto collected = checked(store_->collect_garbage(clock_->now(), kGarbageAtOnce));
+  garbage_due_ = collected && collected->more;
+  if (garbage_due_) wake();
 }
 
 void Writer::fetch_arrivals() {
@@ -324,6 +368,7 @@ void Writer::keep_ownership() {
   }
   if (now < next_look_at_owners_) return;
   next_look_at_owners_ = now + kOwnersInterval;
+  garbage_due_ = true;
   if (checked(store_->replace_dead_owners()).value_or(0) > 0) outgoing_.push_back(OthersCommitted{});
 }
 

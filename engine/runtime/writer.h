@@ -38,7 +38,10 @@ struct TellCreate {
 struct TellSend {
   CallId call;
 };
-using Tell = std::variant<TellNobody, TellStep, TellRun, TellCreate, TellSend>;
+struct TellBatch {
+  CallId call;
+};
+using Tell = std::variant<TellNobody, TellStep, TellRun, TellCreate, TellSend, TellBatch>;
 
 // Items for the store, and what to tell when they are durable.
 struct Submissions {
@@ -73,7 +76,7 @@ struct Submissions {
 class Writer {
  public:
   // Becomes an owner with this lease; throws when the store refuses. `mailbox` outlives the writer.
-  Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox);
+  Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox, std::shared_ptr<const Clock> clock);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -83,6 +86,8 @@ class Writer {
   void submit(storage::Item&& item, Tell tell);
   void load(InstanceKey instance);
   void watch(CallId call, InstanceKey instance);
+  // Another connection has committed.
+  void look() { wake(); }
 
   // Commits what was submitted, gives the instances back and ends the thread. Idempotent.
   void close();
@@ -113,7 +118,10 @@ class Writer {
   void tell(Tell tell, const storage::Item& item, storage::ItemResult& result);
   void tell_step(TellStep step);
   void load_instances();
-  void answer_watches(std::vector<Watch> watches);
+  void answer_watches(const std::vector<Watch>& watches);
+  void answer_ended(InstanceKey instance);
+  void hear_notices();
+  void collect_garbage();
   void look_around();
   void fetch_arrivals();
   void keep_ownership();
@@ -125,6 +133,7 @@ class Writer {
   std::unique_ptr<storage::Store> store_;
   const Millis lease_;
   Mailbox& mailbox_;
+  std::shared_ptr<const Clock> clock_;
   storage::Owner owner_;
 
   std::mutex mutex_;
@@ -144,6 +153,8 @@ class Writer {
   bool arrivals_due_ = true;
   int looks_due_ = 0;  // soon, for somebody has written
   bool untaken_due_ = false;
+  bool garbage_due_ = false;
+  bool notices_due_ = false;
   std::optional<Error> failure_;
   std::chrono::steady_clock::time_point next_renewal_;
   std::chrono::steady_clock::time_point next_look_at_owners_;

@@ -157,7 +157,7 @@ class Host {
   // A value that the code got from outside: the recorded one, or this one, which is recorded from now on.
   Value value(InstanceKey instance, ValueRequest request);
   // S40: whether this point was reached for the first time after the code got this patch.
-  bool patched(InstanceKey instance, const std::string& id, const std::string& source);
+  bool patched(InstanceKey instance, const std::string& id, Source source = nullptr);
   // The code's await was cancelled. The step goes on; its outcome is recorded.
   void abandon(InstanceKey instance, Ticket ticket);
   // The instance may be gone by now; then this does nothing.
@@ -188,7 +188,10 @@ class Host {
   CallId create(CreateRequest request);                      // InstanceRef
   CallId create_batch(std::vector<CreateRequest> requests);  // BatchOutcome; one transaction (S29)
   CallId send_event(SendEventRequest request);               // nothing
-  CallId watch(InstanceKey instance);  // InstanceStatus, when the instance is finished, whoever runs it
+  CallId watch(InstanceKey instance);                        // InstanceStatus, when its newest generation is finished
+  // S41, from the loop's thread: runs the code of the workflow over this history, without effects. InstanceStatus whose
+  // `reason` is "match: ...", "incomplete: ...", or "diverged: ..." with the report.
+  CallId replay(InstanceHistory history);
 
   // Everything else; any thread; blocking (one short transaction). Call `look` after one that changes an instance.
   Client& client();
@@ -234,5 +237,7 @@ void check_instance_id(std::string_view id);      // InvalidNameError (S2)
 void check_step_name(std::string_view name);      // InvalidNameError (S8)
 void check_event_type(std::string_view type);     // InvalidNameError (S21)
 std::string make_instance_id(TimePoint now);      // UUID v7
+// There are few places in a program, and each is asked for often: it is kept once, for good. Any thread.
+Source source(std::string_view place);
 
 }  // namespace workflows

@@ -82,7 +82,7 @@ struct StepInfo {
   StepKind kind{};
   std::string name{};
   std::uint32_t occurrence = 0;
-  // "running", "waiting", "retrying", "completed", "failed", "timed_out"
+  // "pending", "running", "waiting", "retrying", "completed", "failed", "timed_out"
   std::string status{};
   std::vector<AttemptInfo> attempts{};  // `do` only
   std::optional<TimePoint> began{};

@@ -18,6 +18,9 @@ namespace workflows {
 // The number of a step in its run (Entry::step); what the host uses to speak of it.
 using Ticket = std::uint32_t;
 
+// Where the code asks, such as "shop.py:42": of `source` (host.h), which keeps it for good; null: not known.
+using Source = const std::string*;
+
 // The encoded value of a step or of `run`: JSON text.
 struct Value {
   std::string json{};
@@ -44,26 +47,26 @@ struct DoRequest {
   StepConfig config{};
   std::vector<Ticket> depends{};             // recorded, so that the graph that ran can be drawn (S37)
   std::optional<RollbackConfig> rollback{};  // the step has a rollback function (S31)
-  std::string source{};                      // where the code asks, such as "shop.py:42"
+  Source source = nullptr;
 };
 
 struct SleepRequest {
   std::string name{};
   std::variant<Duration, TimePoint> until;  // how long, or until when
-  std::string source{};
+  Source source = nullptr;
 };
 
 struct WaitRequest {
   std::string name{};
   std::string type{};
   std::optional<Duration> timeout = Duration(std::chrono::hours(24));  // absent: for ever; zero: poll
-  std::string source{};
+  Source source = nullptr;
 };
 
 struct ValueRequest {
   std::string name{};
   Value value{};
-  std::string source{};
+  Source source = nullptr;
 };
 
 // The answer to a request, at once. `resolved`: `outcome` is there, nothing else will come. `run`: run the body as

@@ -94,6 +94,7 @@ class MemoryStore final : public Store {
   std::expected<InstanceStatus, Error> status(InstanceKey key) override;
   std::expected<std::vector<InstanceInfo>, Error> generations(const std::string& workflow,
                                                               const std::string& id) override;
+  std::expected<InstanceKey, Error> newest_generation(InstanceKey key) override;
   std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) override;
   std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
   Counters counters() const override { return counters_; }
@@ -268,7 +269,7 @@ Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
        .params = item.params,
        .retention = item.retention,
        .history = {}});
-  return Created{.key = key};
+  return Created{.key = key, .owned = item.owned};
 }
 
 void MemoryStore::add(Instance instance) {
@@ -291,6 +292,8 @@ void MemoryStore::add(Instance instance) {
 ItemResult MemoryStore::apply(const WriteBatch& batch, const AppendEntry& item) {
   auto* instance = owned(batch, item.instance);
   if (instance == nullptr) return Lost{};
+  const bool is_pause = item.entry.kind == EntryKind::paused && item.entry.value.empty();
+  if (is_pause && instance->info.status != Status::waiting_for_pause) return Lost{};
   if (item.entry.kind == EntryKind::wait_taken) take(item.instance, item.entry.event);
   append(*instance, item.entry);
   return Done{};
@@ -707,6 +710,16 @@ std::expected<std::vector<InstanceInfo>, Error> MemoryStore::generations(const s
   if (!done) return std::unexpected(done.error());
   std::ranges::reverse(infos);
   return infos;
+}
+
+std::expected<InstanceKey, Error> MemoryStore::newest_generation(InstanceKey key) {
+  InstanceKey newest = 0;
+  const auto done = read([&] {
+    const InstanceInfo& info = known(key).info;
+    newest = data_->keys.at({info.workflow, info.id});
+  });
+  if (!done) return std::unexpected(done.error());
+  return newest;
 }
 
 std::expected<std::vector<RecordedEntry>, Error> MemoryStore::entries(InstanceKey key, std::int64_t after) {

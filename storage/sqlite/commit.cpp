@@ -147,7 +147,7 @@ Created SqliteStore::create(const WriteBatch& batch, const Create& item) {
   if (connection_->changed_rows() == 1) {
     const InstanceKey key = connection_->last_id();
     if (item.owned) heads_.set(key, {});
-    return Created{.key = key};
+    return Created{.key = key, .owned = item.owned};
   }
   params.take_back(*connection_);
   Query existing(*connection_, sql::kParamsById, workflow, item.id);
@@ -158,6 +158,8 @@ Created SqliteStore::create(const WriteBatch& batch, const Create& item) {
 
 ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) {
   owner_of(batch);
+  const bool is_pause = item.entry.kind == EntryKind::paused && item.entry.value.empty();
+  if (is_pause && !is_to_be_paused(item.instance)) return Lost{};
   const auto head = head_for_writing(item.instance);
   if (!head) return Lost{};
   const auto seq = journal_.append(item.instance, head->newest, item.entry);
@@ -174,6 +176,11 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) 
     note_status(item.instance, item.entry, seq, head->stored);
   }
   return Done{};
+}
+
+bool SqliteStore::is_to_be_paused(InstanceKey instance) {
+  Query row(*connection_, sql::kOutcome, instance);
+  return row.next() && row.integer<Status>(0) == Status::waiting_for_pause;
 }
 
 // Entries of an instance as a whole may bring a status.

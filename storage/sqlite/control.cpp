@@ -176,10 +176,9 @@ void SqliteStore::remove_rows(std::uint64_t limit, Collected& collected) {
     removed.emplace_back(row.integer(0), row.integer(1));
   collected.more |= removed.size() == kAtOnce;
   for (const auto& [instance, head] : removed) {
-    if (collected.rows < limit)
-      collected.rows += remove_rows(instance, head, limit - collected.rows, greatest);
-    else
-      collected.more = true;
+    collected.rows += remove_rows(instance, head, limit - collected.rows, greatest);
+    collected.more |= collected.rows >= limit;
+    if (collected.rows >= limit) return;
   }
 }
 

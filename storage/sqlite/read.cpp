@@ -151,6 +151,17 @@ std::expected<std::vector<InstanceInfo>, Error> SqliteStore::generations(const s
   return infos;
 }
 
+std::expected<InstanceKey, Error> SqliteStore::newest_generation(InstanceKey key) {
+  InstanceKey newest = 0;
+  const auto done = read([&] {
+    Query row(*connection_, sql::kNewestGeneration, key);
+    if (!row.next()) throw unknown_instance(key);
+    newest = row.integer(0);
+  });
+  if (!done) return std::unexpected(done.error());
+  return newest;
+}
+
 std::expected<std::vector<RecordedEntry>, Error> SqliteStore::entries(InstanceKey key, std::int64_t after) {
   std::vector<RecordedEntry> entries;
   const auto done = read([&] {

@@ -45,6 +45,9 @@ inline constexpr char kWhole[] =
     "SELECT " WORKFLOWS_SQL_INFO ", head, unsettled, params FROM instances WHERE key = ?1 AND status <> 19";
 inline constexpr char kGenerations[] =
     "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC";
+inline constexpr char kNewestGeneration[] =
+    "SELECT newest.key FROM instances AS this JOIN instances AS newest USING (workflow, id) "
+    "WHERE this.key = ?1 AND this.status <> 19 ORDER BY newest.generation DESC LIMIT 1";
 inline constexpr char kHead[] = "SELECT owner, head, unsettled FROM instances WHERE key = ?1 AND status <> 19";
 inline constexpr char kOutcome[] = "SELECT status, head FROM instances WHERE key = ?1 AND status <> 19";
 inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1 AND owner = ?2 RETURNING head";

@@ -50,6 +50,7 @@ class SqliteStore final : public Store {
   std::expected<InstanceStatus, Error> status(InstanceKey key) override;
   std::expected<std::vector<InstanceInfo>, Error> generations(const std::string& workflow,
                                                               const std::string& id) override;
+  std::expected<InstanceKey, Error> newest_generation(InstanceKey key) override;
   std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) override;
   std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
 
@@ -90,6 +91,7 @@ class SqliteStore final : public Store {
   std::optional<Head> head_for_writing(InstanceKey instance);
   void note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored);
   void number_entries();
+  bool is_to_be_paused(InstanceKey instance);
 
   // ---- lifecycle and removal (control.cpp)
   struct Target {

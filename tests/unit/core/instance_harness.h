@@ -115,7 +115,7 @@ class Life {
       if (end) {
         instance_.durable(*end, now_);
       } else {
-        instance_.finish_durable();
+        instance_.finish_durable(now_);
       }
     }
   }
@@ -200,7 +200,7 @@ class Life {
   void note(const Append& append) {
     journal_.push_back(append.entry);
     if (append.urgency != Urgency::awaited) return;
-    const bool of_run = append.entry.kind >= EntryKind::instance_completed;
+    const bool of_run = append.entry.kind >= EntryKind::rollback_started;
     awaited_.push_back(of_run ? std::nullopt : std::optional(append.entry.step));
   }
 
@@ -222,19 +222,25 @@ class Life {
   }
   static std::string text(EntryKind kind, const std::string& value) {
     const bool failed = kind == EntryKind::attempt_failed || kind == EntryKind::step_failed ||
-                        kind == EntryKind::wait_timed_out || kind == EntryKind::instance_errored;
+                        kind == EntryKind::wait_timed_out || kind == EntryKind::instance_errored ||
+                        (kind == EntryKind::rollback_started && !value.empty());
     return failed ? "!" + Failure::from_json(value).type : value;
   }
   std::string text(const Append& append) const {
     const Entry& entry = append.entry;
     std::string line = "append " + std::string(to_string(entry.kind));
-    if (entry.kind < EntryKind::instance_completed) line += " " + label(entry.step, entry.attempt);
+    if (entry.kind < EntryKind::rollback_started) line += " " + label(entry.step, entry.attempt);
     if (!entry.value.empty()) line += " " + text(entry.kind, entry.value);
     if (entry.event != 0) line += " event " + std::to_string(entry.event);
     if (entry.deadline) line += " until " + text(*entry.deadline);
     return line + (append.urgency == Urgency::awaited ? " awaited" : " eager");
   }
   std::string text(const RunBody& run) const { return "run " + label(run.ticket, run.attempt); }
+  std::string text(const RollBack& rollback) const {
+    const auto output = instance_.output(rollback.of);
+    return "roll back " + label(rollback.ticket, rollback.attempt) + " !" + instance_.rollback_reason().type +
+           (output ? " " + output->json : "");
+  }
   std::string text(const CancelBody& cancel) const { return "cancel " + label(cancel.ticket, cancel.attempt); }
   std::string text(const ChooseDelay& choose) const {
     return "choose " + label(choose.ticket, choose.attempt) + " !" + choose.failure.type;

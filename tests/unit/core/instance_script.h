@@ -477,6 +477,7 @@ class ScriptHost {
   }
 
   void carry_out(Append& append) { pending_.back().push_back(std::move(append)); }
+  void carry_out(const RollBack&) { ADD_FAILURE() << "no program rolls back"; }
   void carry_out(const RunBody& run) { begin_body(run.ticket, run.attempt); }
   void carry_out(const CancelBody& cancel) {
     EXPECT_EQ(std::erase(bodies_, Body{cancel.ticket, cancel.attempt}), 1u) << "no such body runs";
@@ -504,8 +505,8 @@ class ScriptHost {
     pending_.pop_front();
     for (const Append& append : batch) world_.journal.push_back(append.entry);
     for (const auto& [entry, urgency] : batch) {
-      if (entry.kind >= EntryKind::instance_completed) {
-        instance_.finish_durable();
+      if (entry.kind >= EntryKind::rollback_started && urgency == Urgency::awaited) {
+        instance_.finish_durable(world_.now);
       } else if (urgency == Urgency::awaited) {
         instance_.durable(entry.step, world_.now);
       }

@@ -43,6 +43,7 @@ class MockStore : public storage::Store {
   MOCK_METHOD(Result<Collected>, collect_garbage, (TimePoint, std::uint64_t), (override));
   MOCK_METHOD(Result<std::vector<InstanceInfo>>, generations, (const std::string&, const std::string&), (override));
   MOCK_METHOD(Result<std::vector<RecordedEntry>>, entries, (InstanceKey, std::int64_t), (override));
+  MOCK_METHOD(Result<InstanceKey>, newest_generation, (InstanceKey), (override));
   MOCK_METHOD(Counters, counters, (), (const, override));
 };
 
@@ -62,6 +63,7 @@ class ClientTest : public testing::Test {
 
   explicit ClientTest(std::unique_ptr<NiceMock<MockStore>> store)
       : store_(*store), client_(ClientAccess::open(std::make_shared<OneStore>(std::move(store)), clock_)) {
+    ON_CALL(store_, newest_generation(_)).WillByDefault([](InstanceKey key) { return Result<InstanceKey>(key); });
     ON_CALL(store_, changed()).WillByDefault(Return(Result<bool>(false)));
     ON_CALL(store_, status(_)).WillByDefault(Return(Result<InstanceStatus>(InstanceStatus{.status = Status::running})));
   }
@@ -115,7 +117,7 @@ TEST_F(ClientTest, S2_AnOmittedIdIsAUuid) {
 TEST_F(ClientTest, S2_ATakenIdIsAnErrorByDefault) {
   answer_writes<storage::Create>(storage::Created{.key = 9, .existed = true, .same_params = true});
   EXPECT_THAT(error_of<InstanceExistsError>([&] { client_.create({.workflow = "order", .id = "a"}); }),
-              AllOf(HasSubstr("\"a\""), HasSubstr("\"order\"")));
+              AllOf(HasSubstr("'a'"), HasSubstr("'order'")));
 }
 
 TEST_F(ClientTest, S2_TheExistingInstanceIsReturnedWhenAskedForAndItsParamsAreTheSame) {

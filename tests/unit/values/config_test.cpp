@@ -57,7 +57,7 @@ TEST(StepConfigTest, S9_EveryKeyIsWrittenWhenItDiffers) {
 
 TEST(StepConfigTest, S9_ErrorsNameTheKeyAndWhatIsAccepted) {
   const std::array<std::array<const char*, 3>, 22> cases = {{
-      {R"({"retry":{}})", "unknown key \"retry\"", "retries, timeout, sensitive"},
+      {R"({"retry":{}})", "unknown key \"retry\"", "retries, timeout, heartbeat_timeout, sensitive"},
       {R"({"retries":{"limits":1}})", "unknown key \"limits\"", "limit, delay, backoff, max_delay, jitter"},
       {R"({"retries":3})", "retries is 3", "an object"},
       {R"({"retries":null})", "retries is null", "an object"},
