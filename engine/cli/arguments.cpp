@@ -142,7 +142,7 @@ class Grammar {
     sub.add_option("--status", given->status, "Only of this status");
     sub.add_option("--created-after", given->created_after, "Only younger ones: a time, or how long ago");
     sub.add_option("--id-prefix", given->request.query.id_prefix, "Only ids that begin with this");
-    sub.add_option("--limit", given->request.limit, "At most so many");
+    sub.add_option("--limit", given->request.limit, "At most so many")->check(CLI::NonNegativeNumber);
     sub.add_flag("--count", given->request.count, "Only how many there are");
   }
 

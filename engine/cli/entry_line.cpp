@@ -59,7 +59,10 @@ std::string value_of(const Entry& entry, std::size_t columns) {
 
 std::string entry_line(const Console& console, const Entry& entry) {
   constexpr std::size_t kKindColumns = 19;
-  const std::string head = fmt::format("{}  ", moment(entry.at));
+  constexpr std::size_t kDateColumns = 11;
+  constexpr std::size_t kRoomForDate = 70;
+  const std::string when = moment(entry.at);
+  const std::string head = fmt::format("{}  ", console.some_width() < kRoomForDate ? when.substr(kDateColumns) : when);
   const std::string subject = subject_of(entry);
   const std::size_t used = columns_of(head) + kKindColumns + 2 + columns_of(subject) + 2;
   const std::size_t room = console.some_width() > used + 20 ? console.some_width() - used : 20;

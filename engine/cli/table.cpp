@@ -31,12 +31,13 @@ void Table::fix_widths(std::optional<std::size_t> available) {
     widths_.push_back(width);
   }
   if (!available) return;
-  for (const std::size_t column : {flexible_, head_.size() - 1}) {
-    const std::size_t total = std::accumulate(widths_.begin(), widths_.end(), kGap * (head_.size() - 1));
-    if (total <= *available) return;
-    const std::size_t excess = total - *available;
-    std::size_t& width = widths_[column];
-    width = width > excess + kNarrowestColumn ? width - excess : std::min(width, kNarrowestColumn);
+  const std::size_t gaps = kGap * (head_.size() - 1);
+  for (;;) {
+    const std::size_t total = std::accumulate(widths_.begin(), widths_.end(), gaps);
+    std::size_t& widest =
+        widths_[flexible_] > kNarrowestColumn ? widths_[flexible_] : *std::ranges::max_element(widths_);
+    if (total <= *available || widest <= 1) return;
+    --widest;
   }
 }
 

@@ -19,7 +19,7 @@ using Row = std::vector<Cell>;
 // The widths of columns, from as many rows as there are when they are fixed; a longer cell that comes later is cut.
 class Table {
  public:
-  // `flexible`: the column that gives way when the terminal is too narrow; the last one when that is not enough.
+  // `flexible`: the column that gives way first when the terminal is too narrow; then it is the widest.
   Table(std::vector<std::string> head, std::size_t flexible) : head_(std::move(head)), flexible_(flexible) {}
 
   void add(Row row) { rows_.push_back(std::move(row)); }

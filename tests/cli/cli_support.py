@@ -37,10 +37,10 @@ class Cli:
     columns: int | None = 100
     folder: Path | None = None
 
-    def __call__(self, *arguments: str, input: str | None = None, **environment: str) -> Answer:
+    def __call__(self, *arguments: str, stdin: str | None = None, **environment: str) -> Answer:
         """Runs a command to its end."""
         done = subprocess.run(
-            [*self.door, *arguments], capture_output=True, text=True, errors="strict", input=input, check=False,
+            [*self.door, *arguments], capture_output=True, text=True, errors="strict", input=stdin, check=False,
             timeout=60, env=self.environment(**environment), cwd=self.folder,
         )  # fmt: skip
         return Answer(done.returncode, done.stdout, done.stderr)
@@ -50,9 +50,9 @@ class Cli:
         width = {} if self.columns is None else {"COLUMNS": str(self.columns)}
         return {**base, **width, "WORKFLOWS_DB": str(self.db), "WORKFLOWS_CLI_NOW": NOW, **more}
 
-    def ok(self, *arguments: str, input: str | None = None) -> str:
+    def ok(self, *arguments: str, stdin: str | None = None) -> str:
         """The output of a command that succeeds and says nothing else."""
-        answer = self(*arguments, input=input)
+        answer = self(*arguments, stdin=stdin)
         assert (answer.code, answer.err) == (0, ""), answer
         return answer.out
 

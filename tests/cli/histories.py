@@ -48,9 +48,17 @@ class History:
         return self
 
     def do(
-        self, name: str, began: float, ended: float, result: Any = None, *, failures: tuple[tuple[float, float, Any], ...] = (),
-        failed: Any = None, depends: list[int] | None = None, config: dict[str, Any] | None = None,
-    ) -> History:  # fmt: skip
+        self,
+        name: str,
+        began: float,
+        ended: float,
+        result: Any = None,
+        *,
+        failures: tuple[tuple[float, float, Any], ...] = (),
+        failed: Any = None,
+        depends: list[int] | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> History:
         """`failures`: of earlier attempts, as (began, ended, failure)."""
         identity = self._identity("do", name, depends, config)
         for number, (start, end, what) in enumerate(failures, 1):
@@ -113,7 +121,10 @@ class History:
 BANK_AWAY = failure("builtins.ConnectionError", "the bank is away")
 DECLINED = failure(
     "shop.CardDeclined", "no money", retryable=False,
-    traceback='Traceback (most recent call last):\n  File "shop.py", line 12, in charge\n    raise CardDeclined("no money")\n',
+    traceback="""Traceback (most recent call last):
+  File "shop.py", line 12, in charge
+    raise CardDeclined("no money")
+""",
     cause=failure("builtins.OSError", "HTTP 402"),
 )  # fmt: skip
 
@@ -181,6 +192,6 @@ def hostile(id: str = "evil") -> History:
 def imported(folder: Path, *histories: History) -> Cli:
     cli = Cli(folder / "shop.db")
     for history in histories:
-        answer = cli("import", "-", input=history.document())
+        answer = cli("import", "-", stdin=history.document())
         assert answer.code == 0, answer
     return cli

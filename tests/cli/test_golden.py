@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_support import PYTHON, Cli, check_golden
+from cli_support import GOLDEN, PYTHON, ROOT, Cli, check_golden
 from histories import complete_order, failed_order, hostile, imported
 
 READING = {
@@ -74,3 +74,7 @@ def test_gaps_between_generations_are_found(tmp_path: Path) -> None:
     answer = cli("diff", "o-2@1", "o-2")
     assert answer.code == 1
     assert "steps the same: 1\nsteps only of A: do charge\n" in answer.out
+
+
+def test_the_readme_shows_real_output() -> None:
+    assert (GOLDEN / "inspect_complete.txt").read_text() in (ROOT / "README.md").read_text()

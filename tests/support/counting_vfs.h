@@ -27,6 +27,7 @@ class CountingVfs {
   std::uint64_t syncs() const { return syncs_.calls; }
   std::uint64_t writes() const { return writes_.calls; }
   std::uint64_t written_bytes() const { return written_bytes_; }
+  std::uint64_t reads() const { return reads_; }
 
   // The `nth` call from now (1: the next) does nothing and fails with `code`; with `lasting`, so do all that follow.
   enum class Failure { once, lasting };
@@ -51,6 +52,7 @@ class CountingVfs {
   Calls syncs_;
   Calls writes_;
   std::atomic<std::uint64_t> written_bytes_{0};
+  std::atomic<std::uint64_t> reads_{0};
   sqlite3_vfs* real_;
   std::unique_ptr<sqlite3_vfs> vfs_;
 };

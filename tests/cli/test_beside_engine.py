@@ -1,0 +1,141 @@
+"""Reading a database that an engine uses, that nobody uses, or that is a copy: nobody is held up, nothing changes."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import workflows
+
+from cli_support import ROOT, Cli
+from histories import complete_order, imported
+
+READING = [
+    ["list"], ["inspect", "busy"], ["tail", "busy"], ["tail"], ["replay", "busy"], ["graph", "busy"],
+    ["export", "busy"], ["stats"], ["doctor"], ["diff", "busy", "still"],
+]  # fmt: skip
+
+WORKER = """
+import asyncio, sys, workflows
+@workflows.workflow
+async def steps(event, step):
+    for i in range(event.payload["count"]):
+        @step.do("step")
+        async def one():
+            return i
+        await one()
+        print(i, flush=True)
+        await asyncio.sleep(0)
+    await step.wait_for_event("the end", "end", timeout=None)
+async def main():
+    async with workflows.Engine(sys.argv[1], workflows=[steps]) as engine:
+        await engine.create(steps, {"count": 30}, id="still")
+        instance = await engine.create(steps, {"count": 1_000_000}, id="busy")
+        await instance.result()
+asyncio.run(main())
+"""
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+@workflows.workflow
+async def steps(event: workflows.Event, step: workflows.Step) -> int:
+    done = 0
+    while not (await asyncio.to_thread(Path(event.payload["stop"]).exists)):
+
+        @step.do("step")
+        async def one() -> int:
+            return 1
+
+        done += await one()
+    return done
+
+
+async def test_every_reading_command_works_beside_a_running_engine(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "busy.db")
+    stop = tmp_path / "stop"
+    async with workflows.Engine(cli.db, workflows=[steps], step_limit=1_000_000) as engine:
+        still = await engine.create(steps, {"stop": str(tmp_path)}, id="still")
+        assert await still.result(timeout=30) == 0
+        busy = await engine.create(steps, {"stop": str(stop)}, id="busy")
+        while len(await busy.steps()) < 10:
+            await asyncio.sleep(0.01)
+        for arguments in READING:
+            answer = await asyncio.to_thread(cli, *arguments)
+            assert answer.code == (1 if arguments[0] == "diff" else 0), answer
+        seen = await asyncio.to_thread(cli.json, "inspect", "inspect", "busy")
+        assert seen["instance"]["status"] == "running"
+        assert seen["instance"]["owner"] is not None
+        stop.touch()
+        done = await busy.result(timeout=30)
+    # The engine's own entries, no more and no less.
+    assert len(cli.json("inspect", "inspect", "busy")["steps"]) == done
+
+
+async def test_what_the_commands_change_reaches_a_running_engine(tmp_path: Path) -> None:
+    @workflows.workflow
+    async def waits(event: workflows.Event, step: workflows.Step) -> object:
+        return (await step.wait_for_event("the word", "word", timeout=None)).payload
+
+    cli = Cli(tmp_path / "shop.db")
+    async with workflows.Engine(cli.db, workflows=[waits]) as engine:
+        instance = await engine.create(waits, id="w")
+        await asyncio.to_thread(cli.ok, "send-event", "w", "word", '{"ok": true}')
+        assert await instance.result(timeout=30) == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["inspect", "o-1"], ["tail"], ["stats"], ["doctor"], ["export", "o-1"]]
+)
+def test_a_file_that_nobody_uses_is_left_as_it_was(own_shop: Cli, arguments: list[str]) -> None:
+    before = files_of(own_shop.db.parent)
+    own_shop.ok(*arguments)
+    assert files_of(own_shop.db.parent) == before
+
+
+def test_a_file_that_may_not_be_written_is_read(tmp_path: Path) -> None:
+    cli = imported(tmp_path, complete_order())
+    (tmp_path / "shop.db-owners").unlink()
+    cli.db.chmod(0o400)
+    tmp_path.chmod(0o500)
+    try:
+        assert cli.ok("inspect", "o-1").startswith("✓ complete")
+        assert [file.name for file in tmp_path.iterdir()] == ["shop.db"]
+        if os.getuid() != 0:
+            assert cli.error("pause", "o-1")["code"] == "store"
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_file_whose_engine_was_killed_is_read_and_its_log_kept(tmp_path: Path) -> None:
+    db = tmp_path / "killed.db"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "sdk-python")}
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(db)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert worker.stdout is not None
+    for line in worker.stdout:
+        if int(line) > 200:
+            break
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{db}{suffix}", copies)
+    for folder in (tmp_path, copies):
+        cli = Cli(folder / "killed.db")
+        log = (folder / "killed.db-wal").read_bytes()
+        file = cli.db.read_bytes()
+        assert len(log) > 0
+        assert len(cli.json("inspect", "inspect", "busy")["steps"]) > 100
+        assert cli.json("doctor", "doctor")["sound"] is True
+        assert (folder / "killed.db-wal").read_bytes() == log
+        assert cli.db.read_bytes() == file
