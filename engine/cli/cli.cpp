@@ -38,6 +38,7 @@ int run(const std::vector<std::string>& arguments, const RunCode& run_code) {
   int code = kOk;
   try {
     code = carry_out(arguments, context, run_code);
+    check_output(console);
   } catch (const WorkflowsError& error) {
     code = exit_code(error.code());
     console.fail(to_string(error.code()), error.what(), code);
@@ -47,7 +48,6 @@ int run(const std::vector<std::string>& arguments, const RunCode& run_code) {
     console.fail("unexpected", fmt::format("{}. Please report this.", error.what()), code);
   }
   console.end_progress();
-  console.flush();
   return code;
 }
 

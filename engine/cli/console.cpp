@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "engine/cli/text.h"
 #include "engine/values/iso_time.h"
@@ -86,13 +88,13 @@ void Console::end_progress() {
 
 void Console::note(std::string_view text) {
   end_progress();
-  flush();
+  (void)flush();
   write(stderr, fmt::format("{}\n", harmless_lines(text)));
 }
 
 void Console::fail(std::string_view code, std::string_view message, int exit_code) {
   end_progress();
-  flush();
+  (void)flush();
   if (!json_) {
     write(stderr, fmt::format("workflows: {}\n", harmless_lines(message)));
     return;
@@ -103,7 +105,7 @@ void Console::fail(std::string_view code, std::string_view message, int exit_cod
 
 std::optional<std::string> Console::ask(std::string_view prompt) {
   write(stdout, prompt);
-  flush();
+  (void)flush();
   std::string answer;
   for (int c = std::getchar(); c != '\n'; c = std::getchar()) {
     if (c == EOF) return std::nullopt;
@@ -112,6 +114,11 @@ std::optional<std::string> Console::ask(std::string_view prompt) {
   return answer;
 }
 
-void Console::flush() { (void)std::fflush(stdout); }
+bool Console::flush() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
+
+void check_output(Console& console) {
+  if (console.flush()) return;
+  throw StoreError(fmt::format("The output could not be written: {}.", std::strerror(errno)));
+}
 
 }  // namespace workflows::cli

@@ -42,7 +42,8 @@ class Console {
 
   // A line that somebody types, after `prompt`; absent: the input has ended.
   std::optional<std::string> ask(std::string_view prompt);
-  void flush();
+  // False: what was printed did not all arrive; errno says why.
+  bool flush();
 
  private:
   bool json_ = false;
@@ -53,5 +54,8 @@ class Console {
   std::optional<std::size_t> width_;
   std::optional<TimePoint> fixed_now_;  // tests compare whole outputs
 };
+
+// Throws StoreError if what was printed did not arrive, for example because the disk is full.
+void check_output(Console& console);
 
 }  // namespace workflows::cli

@@ -1,6 +1,7 @@
 #include "engine/cli/picture.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "engine/values/json.h"
@@ -24,8 +25,8 @@ std::vector<WakeUp> of_steps(const std::vector<StepInfo>& steps) {
     if (step.status == "waiting") found.push_back(wake_up_of(step, step.event_type.empty() ? "timer" : "event"));
   }
   // The next one first; what has no time comes last.
-  std::ranges::stable_sort(found, [](const WakeUp& a, const WakeUp& b) {
-    return a.at.value_or(TimePoint::max()) < b.at.value_or(TimePoint::max());
+  std::ranges::sort(found, {}, [](const WakeUp& wake_up) {
+    return std::tuple(wake_up.at.value_or(TimePoint::max()), wake_up.step, wake_up.occurrence);
   });
   return found;
 }

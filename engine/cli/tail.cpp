@@ -28,7 +28,7 @@ int tail_one(Context& context, const TailRequest& request) {
       context.console.line(context.console.json() ? to_json(info, recorded)
                                                   : entry_line(context.console, recorded.entry));
     }
-    context.console.flush();
+    check_output(context.console);
     if (!request.follow) break;
     if (!ended) database.client().wait_for_change(kPatience);
   }
@@ -55,7 +55,7 @@ class TailAll {
       last_ = entry.recorded.cursor;
       show(entry);
     }
-    console_.flush();
+    check_output(console_);
   }
 
   void show(JournalEntry entry) {

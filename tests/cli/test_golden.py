@@ -40,8 +40,13 @@ def test_output_is_as_it_was(shop: Cli, name: str) -> None:
 @pytest.mark.parametrize("name", READING)
 def test_both_doors_give_the_same(shop: Cli, name: str) -> None:
     through_python = replace(shop, door=PYTHON)
-    assert through_python.ok(*READING[name]) == shop.ok(*READING[name])
-    assert through_python("--json", *READING[name]) == shop("--json", *READING[name])
+    assert through_python(*READING[name]) == shop(*READING[name])
+
+
+def test_both_doors_give_the_same_json_and_errors(shop: Cli) -> None:
+    through_python = replace(shop, door=PYTHON)
+    for arguments in (["inspect", "o-1"], ["inspect", "nobody"], ["nonsense"]):
+        assert through_python("--json", *arguments) == shop("--json", *arguments)
 
 
 def test_output_fits_a_narrow_terminal(shop: Cli) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_ids_that_look_like_something_else_are_refused(shop: Cli, word: str) -> 
         assert "\x1b" not in answer.err
 
 
-@settings(FUZZING, max_examples=150)
+@settings(FUZZING, max_examples=80)
 @given(
     st.lists(
         st.sampled_from(
@@ -188,3 +189,17 @@ def test_no_broken_document_does_harm(tmp_path_factory: pytest.TempPathFactory, 
     assert answer.code in {0, 2, 11, 23}, answer
     if answer.code == 0:
         assert json.loads(cli.ok("doctor", "--json"))["sound"]
+
+
+def test_output_that_does_not_arrive_is_an_error(shop: Cli) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*shop.door, "export", "o-1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=shop.environment(),
+            check=False,
+        )
+    assert done.returncode == 20
+    assert "No space left on device" in done.stderr
