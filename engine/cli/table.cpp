@@ -14,8 +14,10 @@ constexpr std::size_t kNarrowestColumn = 8;
 }  // namespace
 
 void Table::print(Console& console) {
-  if (widths_.empty()) {
-    fix_widths(console.width());
+  const bool first = needed_.empty();
+  measure();
+  fit(console.width());
+  if (first) {
     Row head;
     for (const std::string& title : head_) head.push_back({title, Style::bold});
     console.line(format(console, head));
@@ -24,12 +26,15 @@ void Table::print(Console& console) {
   rows_.clear();
 }
 
-void Table::fix_widths(std::optional<std::size_t> available) {
+void Table::measure() {
   for (std::size_t column = 0; column < head_.size(); ++column) {
-    std::size_t width = columns_of(head_[column]);
-    for (const Row& row : rows_) width = std::max(width, columns_of(row.at(column).text));
-    widths_.push_back(width);
+    if (column == needed_.size()) needed_.push_back(columns_of(head_[column]));
+    for (const Row& row : rows_) needed_[column] = std::max(needed_[column], columns_of(row.at(column).text));
   }
+}
+
+void Table::fit(std::optional<std::size_t> available) {
+  widths_ = needed_;
   if (!available) return;
   const std::size_t gaps = kGap * (head_.size() - 1);
   for (;;) {
@@ -45,7 +50,7 @@ std::string Table::format(const Console& console, const Row& row) const {
   std::string line;
   for (std::size_t column = 0; column < row.size(); ++column) {
     const bool last = column + 1 == row.size();
-    const std::string text = last && !console.width() ? row[column].text : cut(row[column].text, widths_[column]);
+    const std::string text = cut(row[column].text, widths_[column]);
     const std::size_t used = columns_of(text);
     line += console.styled(row[column].style, text);
     if (!last) line.append(widths_[column] - std::min(used, widths_[column]) + kGap, ' ');

@@ -16,7 +16,7 @@ struct Cell {
 };
 using Row = std::vector<Cell>;
 
-// The widths of columns, from as many rows as there are when they are fixed; a longer cell that comes later is cut.
+// May be printed in parts: a column gets wider when a later part needs it.
 class Table {
  public:
   // `flexible`: the column that gives way first when the terminal is too narrow; then it is the widest.
@@ -27,12 +27,14 @@ class Table {
   void print(Console& console);
 
  private:
-  void fix_widths(std::optional<std::size_t> available);
+  void measure();
+  void fit(std::optional<std::size_t> available);
   std::string format(const Console& console, const Row& row) const;
 
   std::vector<std::string> head_;
   std::size_t flexible_;
   std::vector<Row> rows_;
+  std::vector<std::size_t> needed_;  // by what was printed so far
   std::vector<std::size_t> widths_;
 };
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import workflows
 
 from cli_support import NOW, ROOT, SCHEMAS, Cli, valid
 from histories import History, complete_order, failed_order, imported
@@ -217,3 +218,12 @@ def test_a_history_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     assert "event 7" in refusal(History("order", "x").wait("w", "t", 0, None, taken=7).complete(1, None))
     assert cli.json("count", "list", "--count")["count"] == 1
     assert cli.json("doctor", "doctor")["sound"] is True
+
+
+def test_a_column_of_a_long_list_grows_with_what_comes_later(tmp_path: Path) -> None:
+    with workflows.Client(tmp_path / "long.db") as client:
+        for number in range(1001):
+            client.create("order", id=f"{'long-' * (number // 1000)}{number}")
+    lines = Cli(tmp_path / "long.db").ok("list").splitlines()
+    assert len(lines) == 1002
+    assert "long-1000" in lines[-1]
