@@ -27,6 +27,7 @@ class Context {
   Maintenance& reading();
   Maintenance& writing();
   Maintenance& creating();  // makes the file if it is not there
+  void close() { open_.reset(); }
 
  private:
   Maintenance& open(ClientOptions options);

@@ -46,6 +46,7 @@ int export_history(Context& context, const ExportRequest& request) {
 int import_history(Context& context, const std::string& file) {
   context.console.progress(fmt::format("reading {} ...", harmless(file)));
   HistoryDocument document = parse_history(read_file(file));
+  check_importable(document);  // before a file is made
   Maintenance& database = context.creating();
   const InstanceRef imported = database.import_history(std::move(document), context.console.now());
   const InstanceInfo info = database.client().info(imported.key);

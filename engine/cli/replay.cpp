@@ -172,6 +172,7 @@ int replay(Context& context, const ReplayRequest& request) {
   if (!request.until.empty()) end = end_of_step(source.history, request.until);
   if (request.at) end = std::min(end, end_of_time(source.history, *request.at));
   Replay replay(context.console, std::move(source), end);
+  context.close();  // a person may take their time
   if (request.step)
     replay.interactive();
   else

@@ -5,12 +5,13 @@
 #include "engine/cli/commands.h"
 #include "engine/cli/entry_line.h"
 #include "engine/cli/format.h"
+#include "engine/cli/interrupt.h"
 #include "engine/cli/json.h"
 
 namespace workflows::cli {
 namespace {
 
-constexpr Millis kPatience = std::chrono::seconds(1);
+constexpr Millis kPatience = std::chrono::milliseconds(100);  // until an interrupt is noticed
 constexpr std::uint32_t kNewest = 20;
 constexpr std::uint32_t kAtOnce = 1000;
 
@@ -20,8 +21,9 @@ int tail_one(Context& context, const TailRequest& request) {
   Maintenance& database = context.reading();
   const InstanceInfo info = find(database, request.name);
   EntryReader reader;
+  const Interrupts interrupts;
   std::int64_t last = 0;
-  for (bool ended = false; !ended;) {
+  for (bool ended = false; !ended && Interrupts::exit_code() == 0;) {
     for (const RecordedEntry& recorded : reader.read(database.client().entries(info.key, last))) {
       last = recorded.cursor;
       ended |= ends(recorded.entry);
@@ -32,7 +34,7 @@ int tail_one(Context& context, const TailRequest& request) {
     if (!request.follow) break;
     if (!ended) database.client().wait_for_change(kPatience);
   }
-  return kOk;
+  return Interrupts::exit_code();
 }
 
 // Of all instances. Without values: which of them are sensitive only the whole history of each instance tells.
@@ -40,13 +42,15 @@ class TailAll {
  public:
   explicit TailAll(Context& context) : console_(context.console), database_(context.reading()) {}
 
-  void run(bool follow) {
+  int run(bool follow) {
+    const Interrupts interrupts;
     show(database_.journal(std::nullopt, kNewest));
-    while (follow) {
+    while (follow && Interrupts::exit_code() == 0) {
       const auto more = database_.journal(last_, kAtOnce);
       show(more);
       if (more.empty()) database_.client().wait_for_change(kPatience);
     }
+    return Interrupts::exit_code();
   }
 
  private:
@@ -87,8 +91,7 @@ class TailAll {
 
 int tail(Context& context, const TailRequest& request) {
   if (!request.name.empty()) return tail_one(context, request);
-  TailAll(context).run(request.follow);
-  return kOk;
+  return TailAll(context).run(request.follow);
 }
 
 }  // namespace workflows::cli

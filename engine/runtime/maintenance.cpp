@@ -52,8 +52,6 @@ void check_end(const InstanceHistory& history) {
 
 void pause(InstanceHistory& history, TimePoint now) {
   InstanceInfo& info = history.info;
-  if (info.status == Status::rolling_back)
-    refuse(info, "it is rolling back. Let it finish where it runs, and export it then");
   const bool is_paused = !history.entries.empty() && history.entries.back().entry.kind == EntryKind::paused;
   if (!is_paused) {
     const std::int64_t cursor = history.entries.empty() ? 1 : history.entries.back().cursor + 1;
@@ -72,6 +70,16 @@ void pause(InstanceHistory& history, TimePoint now) {
 }
 
 }  // namespace
+
+void check_importable(const HistoryDocument& document) {
+  const InstanceInfo& info = document.history.info;
+  check_end(document.history);
+  if (is_finished(info.status)) return;
+  if (info.status == Status::rolling_back)
+    refuse(info, "it is rolling back. Let it finish where it runs, and export it then");
+  if (document.redacted)
+    refuse(info, "it is not finished, and cannot go on with values that were redacted. Export it with --sensitive");
+}
 
 struct Maintenance::State {
   explicit State(const ClientOptions& options)
@@ -114,13 +122,8 @@ std::vector<Finding> Maintenance::check(TimePoint now, const std::function<void(
 InstanceRef Maintenance::import_history(HistoryDocument document, TimePoint now) {
   const std::lock_guard lock(state_->mutex);
   InstanceHistory& history = document.history;
-  check_end(history);
-  if (!is_finished(history.info.status)) {
-    if (document.redacted)
-      refuse(history.info,
-             "it is not finished, and cannot go on with values that were redacted. Export it with --sensitive");
-    pause(history, now);
-  }
+  check_importable(document);
+  if (!is_finished(history.info.status)) pause(history, now);
   const InstanceRef ref{.workflow = history.info.workflow, .id = history.info.id};
   const storage::Item item = storage::Import{.history = std::move(history)};
   const auto created =

@@ -21,6 +21,9 @@ namespace workflows {
 // The version of SQLite that is in use.
 std::string sqlite_version();
 
+// SerializationError if the history contradicts itself, or cannot go on: it rolls back, or values of it were redacted.
+void check_importable(const HistoryDocument& document);
+
 // Thread-safe as Client is; throws like it.
 class Maintenance {
  public:
@@ -39,8 +42,7 @@ class Maintenance {
   Statistics statistics(TimePoint now);
   std::vector<Finding> check(TimePoint now, const std::function<void(std::string_view)>& progress);
   // A finished instance comes as it was; any other is paused, so that no engine goes on with it before somebody has
-  // resumed it. InstanceExistsError; SerializationError: the history contradicts itself, or cannot go on because values
-  // were redacted.
+  // resumed it. InstanceExistsError; what check_importable throws.
   InstanceRef import_history(HistoryDocument document, TimePoint now);
 
  private:

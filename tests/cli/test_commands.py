@@ -217,6 +217,8 @@ def test_a_history_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     assert "--sensitive" in refusal(hidden)
     assert "event 7" in refusal(History("order", "x").wait("w", "t", 0, None, taken=7).complete(1, None))
     assert cli.json("count", "list", "--count")["count"] == 1
+    assert Cli(tmp_path / "new.db")("import", "-", stdin=hidden.document()).code == 11
+    assert not (tmp_path / "new.db").exists()
     assert cli.json("doctor", "doctor")["sound"] is True
 
 
