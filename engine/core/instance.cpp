@@ -709,9 +709,9 @@ void Instance::take_effects(std::vector<Effect>& effects) {
 }
 
 bool Instance::replaying() const {
-  if (chain_began_) return false;
-  return delivered_ < order_.size() ||
-         std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
+  if (chain_began_ || result_) return false;
+  if (limits_.replay_only || !caught_up()) return true;
+  return std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
 }
 
 bool Instance::waiting() const {

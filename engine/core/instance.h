@@ -130,7 +130,8 @@ class Instance {
   // --- asked from outside
   // Bodies that run may finish, timers stand still, nothing new begins; then the instance is parked (S27).
   void pause(TimePoint now);
-  // Takes `pause` back.
+  // Takes `pause` back. If the instance has been parked meanwhile, it is to be loaded again: it has not listened
+  // since.
   void resume(TimePoint now);
   // Ends the run and rolls back (S28).
   void roll_back(TimePoint now);
@@ -166,6 +167,8 @@ class Instance {
 
   // `run` has ended; its end may still be on its way to disk.
   bool ended() const { return result_.has_value(); }
+  // It is on its way to being forgotten, but has not ended.
+  bool parked() const { return result_ && result_->kind == EntryKind::paused; }
   bool rolling_back() const { return rolling_back_; }
   // Recorded outcomes are still to be delivered: the code runs over what it did before (S38).
   bool replaying() const;

@@ -85,15 +85,14 @@ void Instance::park_if_quiet(TimePoint now) {
 }
 
 void Instance::resume(TimePoint now) {
-  if (!pausing_) return;
-  if (result_ && result_->kind == EntryKind::paused) result_.reset();  // the store did not accept it any more
-  if (result_) return;
+  if (!pausing_ || (result_ && result_->kind != EntryKind::paused)) return;
   pausing_ = false;
   Entry resumed;
   resumed.kind = EntryKind::resumed;
   resumed.at = now;
   resumed.began = pause_began_;
   append(std::move(resumed), Urgency::eager);
+  if (result_) return;  // it has been parked
   shift_timers(pause_began_, now);
   for (const auto& [deadline, ticket] : deadlines_) effects_.emplace_back(Arm{ticket, deadline});
   for (auto& [type, waits] : waits_) {

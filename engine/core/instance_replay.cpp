@@ -225,7 +225,7 @@ void Instance::deliver_next() {
   asked_at_delivery_ = asked_;
   Step& step = steps_[ticket];
   if (unheard || step.forsaken) return;
-  record_question(newest_);
+  if (caught_up()) record_question(newest_);  // what code asks that has not caught up may turn out to be a mistake
   step.phase = Phase::delivered;
   resolve_queued_ = true;
   if (step.more().rollback) {  // its rollback will ask for the output

@@ -79,6 +79,18 @@ void Host::Runtime::heard_resume(InstanceKey instance) {
   if (slot.evicting) return;
   slot.machine.resume(now());
   mark(slot);
+  if (slot.machine.parked()) reload(slot);
+}
+
+// The store does not accept any more that it is paused, but it was put aside already.
+void Host::Runtime::reload(Slot& slot) {
+  const InstanceKey instance = slot.key;
+  collect(slot);
+  if (!slots_.contains(instance)) return;  // it has ended after all
+  actions_.push_back(InstanceEnded{instance, {.status = Status::paused}});
+  drop(slot);
+  writer_->submit(outgoing_);  // before it is read
+  wake_up(instance);
 }
 
 void Host::Runtime::heard_roll_back(InstanceKey instance) {

@@ -38,6 +38,10 @@ class Body:
         self.task: asyncio.Task[Any] | None = None
         self.next_attempt: int | None = None
 
+    def heartbeat(self, details: Any) -> None:
+        """A sign of life, from any thread."""
+        self.node.run.runner.heartbeat(self.node.run.key, cast("int", self.node.ticket), self.attempt, details)
+
     @property
     def what(self) -> str:
         """For messages."""

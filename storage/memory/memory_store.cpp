@@ -393,6 +393,10 @@ ItemResult MemoryStore::apply(const WriteBatch&, const Control& item) {
       Entry entry{.kind = next.entry, .at = item.at};
       if (next.entry == EntryKind::resumed) entry.began = instance.info.updated;
       append(instance, entry);
+      if (entry.kind == EntryKind::resumed) {
+        move(instance, Status::queued, 0);
+        instance.info.updated = item.at;
+      }
       break;
     }
     case Transition::Kind::set_status:
