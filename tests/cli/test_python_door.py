@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli_support import PYTHON, Cli
+from cli_terminal import Terminal
 
 SHOP = """
 import asyncio
@@ -78,6 +79,12 @@ def test_run_prints_the_output(cli: Cli, tmp_path: Path) -> None:
     assert cli.json("run", "run", "shop:order", "--id", "o-1")["output"] == {"paid": 12}
     assert cli.json("inspect", "inspect", "o-1")["steps"][0]["name"] == "charge"
     assert json.loads(cli.ok("run", "shop:order")) == {"paid": 1}
+
+
+def test_run_shows_its_steps_on_a_terminal(cli: Cli) -> None:
+    with Terminal(cli, "run", "shop:order", "--id", "o-1") as terminal:
+        shown = terminal.rest().replace("\r\n", "\n")
+    assert shown == 'order/o-1\n✓ do              charge\n{"paid":1}\n'
 
 
 def test_run_fails_as_the_workflow_does(cli: Cli) -> None:

@@ -1,79 +1,17 @@
 """A real terminal: colours, width, questions and answers, Ctrl-C."""
 
-import contextlib
-import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
-import termios
-import time
 from dataclasses import replace
-from fcntl import ioctl
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 
 from cli_support import Cli
+from cli_terminal import Terminal
 from histories import History, hostile, imported
 
-PATIENCE_S = 30
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-
-class Terminal:
-    """A program on a terminal of so many columns."""
-
-    def __init__(self, cli: Cli, *arguments: str, columns: int = 80, **environment: str):
-        self._side, other = pty.openpty()
-        ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            # `setsid -c` makes the terminal the one that Ctrl-C comes from.
-            ["setsid", "-c", *cli.door, *arguments], stdin=other, stdout=other, stderr=other,
-            env=replace(cli, columns=None).environment(**{"TERM": "xterm", **environment}),
-        )  # fmt: skip
-        os.close(other)
-        self.seen = ""
-
-    def __enter__(self) -> "Terminal":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._side)
-
-    def until(self, text: str) -> str:
-        """What is shown up to this text, which has to come."""
-        deadline = time.monotonic() + PATIENCE_S
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            assert self._read(), self.seen
-        before, _, self.seen = self.seen.partition(text)
-        return before
-
-    def rest(self) -> str:
-        while self._read():
-            pass
-        self.process.wait(PATIENCE_S)
-        return self.seen
-
-    def type(self, keys: str) -> None:
-        os.write(self._side, keys.encode())
-
-    def _read(self) -> bool:
-        if not select.select([self._side], [], [], PATIENCE_S)[0]:
-            return False
-        with contextlib.suppress(OSError):  # the program has closed the other side
-            data = os.read(self._side, 65536)
-            self.seen += data.decode()
-            return bool(data)
-        return False
 
 
 def test_colours_are_for_terminals_that_want_them(shop: Cli) -> None:
