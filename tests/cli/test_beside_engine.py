@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,61 @@ def test_a_file_whose_engine_was_killed_is_read_and_its_log_kept(tmp_path: Path)
         assert cli.json("doctor", "doctor")["sound"] is True
         assert (folder / "killed.db-wal").read_bytes() == log
         assert cli.db.read_bytes() == file
+
+
+async def test_s39_the_report_of_code_that_diverged_is_shown_whole(tmp_path: Path) -> None:
+    def order(step_name: str) -> Callable[..., object]:
+        @workflows.workflow(name="order")
+        async def run(event: workflows.Event, step: workflows.Step) -> None:
+            @step.do(step_name)
+            async def one() -> int:
+                return 1
+
+            await one()
+            await step.wait_for_event("the end", "end", timeout=None)
+
+        return run
+
+    cli = Cli(tmp_path / "shop.db")
+    for code in ("charge", "bill"):
+        async with workflows.Engine(cli.db, workflows=[order(code)]) as engine:
+            instance = await engine.create("order", id="o-1", on_conflict="return")
+            if code == "bill":
+                await instance.send_event("end")  # what only waits is not run again before something happens
+            while (await instance.status()).status != ("waiting" if code == "charge" else "paused"):
+                await asyncio.sleep(0.01)
+    shown = cli.ok("inspect", "o-1")
+    report = shown.partition("PAUSED\n  diverged: ")[2].partition("\n\n")[0]
+    assert "charge" in report
+    assert "bill" in report
+    assert "…" not in report
+    findings = cli.json("doctor", "doctor")["findings"]
+    assert [finding["message"] for finding in findings if finding["check"] == "diverged"] == [
+        "order/o-1@1 is paused: the code diverged from its history"
+    ]
+
+
+async def test_s32_the_report_of_a_rollback_is_shown(tmp_path: Path) -> None:
+    @workflows.workflow
+    async def trip(event: workflows.Event, step: workflows.Step) -> None:
+        async def undo(ctx: workflows.StepContext, error: Exception, output: object) -> None:
+            if ctx.step.name == "hotel":
+                raise OSError("no line")
+
+        for name in ("flight", "hotel", "car"):
+
+            @step.do(name, rollback=undo, rollback_config={"retries": {"limit": 0}})
+            async def book() -> str:
+                return "booked"
+
+            await book()
+        raise ValueError("no visa")
+
+    cli = Cli(tmp_path / "shop.db")
+    async with workflows.Engine(cli.db, workflows=[trip]) as engine:
+        instance = await engine.create(trip, id="t-1")
+        with pytest.raises(workflows.WorkflowFailedError):
+            await instance.result(timeout=30)
+    assert "ROLLBACK\n  compensated: car\n  failed: hotel\n  not run: flight\n" in cli.ok("inspect", "t-1")
+    rolled_back = [step for step in cli.json("inspect", "inspect", "t-1")["steps"] if step["kind"] == "rollback"]
+    assert [(step["name"], step["status"]) for step in rolled_back] == [("car", "completed"), ("hotel", "failed")]
