@@ -21,6 +21,11 @@ std::optional<RollbackConfig> rollback_of(const boost::json::object& detail) {
   return RollbackConfig{.step = config_of(members), .continue_on_failure = members.at("on_failure") == "continue"};
 }
 
+StoreCorruptError damaged(const Identity& identity, const std::string& what) {
+  return StoreCorruptError("instance '" + identity.id + "' of workflow '" + identity.workflow + "' is recorded " +
+                           what + "; the file is damaged: restore a copy of it");
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- history
@@ -42,6 +47,9 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
   Step& step = steps_[entry.step];
   if (step.key != nullptr || entry.name.empty()) return step;
+  // No name can have been asked for more often than there were steps.
+  if (entry.occurrence == 0 || entry.occurrence > entry.step + std::uint64_t{1})
+    throw damaged(identity_, "to have asked for occurrence " + std::to_string(entry.occurrence) + " of a step");
   step.recorded = true;
   auto& [key, name] = *names_.try_emplace(key_of(entry.step_kind, entry.name)).first;
   if (name.recorded.size() < entry.occurrence) name.recorded.resize(entry.occurrence, kNoTicket);
@@ -106,9 +114,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
     case EntryKind::wait_taken: {
       const auto event = events.find(entry.event);
       if (event == events.end()) {
-        throw StoreCorruptError("instance '" + identity_.id + "' of workflow '" + identity_.workflow +
-                                "' is recorded to have taken event " + std::to_string(entry.event) +
-                                ", which is not in its inbox; the file is damaged: restore a copy of it");
+        throw damaged(identity_, "to have taken event " + std::to_string(entry.event) + ", which is not in its inbox");
       }
       ended(Received{event->second->type, event->second->payload, event->second->at});
       break;
@@ -125,6 +131,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       beats_[entry.step].details = std::move(entry.value);
       break;
     case EntryKind::reclaimed:
+      if (!step.outcome) throw damaged(identity_, "to have been given the outcome of a step that has none");
       step.forsaken_before = false;
       std::erase(late_, entry.step);
       order_.push_back({entry.step});

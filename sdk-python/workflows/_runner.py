@@ -315,6 +315,8 @@ class Runner(_core.Driver):
             return
         if outcome is None:
             logger.warning("%r was cancelled from outside; it goes on when the engine is opened again", run)
+            # A loop that shuts down does this; then Python waits for the threads before anyone can close the engine.
+            self.bodies.cancel_run(run.key)
         elif not self.closed:
             self.host.finish(run.key, outcome)
             self.touch()

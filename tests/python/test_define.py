@@ -74,11 +74,11 @@ def test_two_workflows_of_one_name_are_refused() -> None:
 
 def test_a_policy_or_retention_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(workflows.InvalidConfigError, match="determinism is 'hope'.*'pause', 'fail', 'ignore'"):
-        workflows.workflow(determinism="hope")(lambda event, step: None)  # type: ignore[call-overload]
+        workflows.workflow(name="w", determinism="hope")(lambda event, step: None)  # type: ignore[call-overload]
     with pytest.raises(workflows.InvalidConfigError, match="retention has an unknown key 'forever'"):
-        workflows.workflow(retention={"forever": True})(lambda event, step: None)
+        workflows.workflow(name="w", retention={"forever": True})(lambda event, step: None)
     with pytest.raises(workflows.InvalidDurationError, match="retention"):
-        workflows.workflow(retention="soon")(lambda event, step: None)
+        workflows.workflow(name="w", retention="soon")(lambda event, step: None)
 
 
 def test_env_is_there_before_init_of_the_workflow_runs() -> None:
