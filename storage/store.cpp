@@ -30,6 +30,7 @@ std::expected<std::vector<InstanceInfo>, Error> Store::find_everywhere(const std
   });
   if (!looked) return std::unexpected(looked.error());
   std::vector<InstanceInfo> found;
+  found.reserve(newest.size());
   for (auto& [workflow, info] : newest) found.push_back(std::move(info));
   return found;
 }

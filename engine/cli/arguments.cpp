@@ -306,7 +306,7 @@ class Grammar {
     std::vector<CompletedCommand> commands;
     for (const CLI::App* sub : app_.get_subcommands(nullptr)) {
       CompletedCommand command{.name = sub->get_name(), .description = sub->get_description(), .options = {}};
-      for (const CLI::App* app : {sub, static_cast<const CLI::App*>(&app_)}) {
+      for (const CLI::App* app : {sub, &app_}) {
         for (const CLI::Option* option : app->get_options()) {
           for (const auto& name : option->get_lnames()) {
             if (name != "version") command.options.push_back("--" + name);

@@ -22,7 +22,7 @@ std::string duration(Millis time) {
   const auto hours = chrono::floor<chrono::hours>(whole);
   const auto days = chrono::floor<chrono::days>(whole);
   if (whole < chrono::seconds(1)) return fmt::format("{} ms", whole.count());
-  if (minutes.count() == 0) return fmt::format("{:.1f} s", static_cast<double>(whole.count() / 100) / 10);
+  if (minutes.count() == 0) return fmt::format("{}.{} s", whole.count() / 1000, whole.count() / 100 % 10);
   if (hours.count() == 0)
     return fmt::format("{}m {:02}s", minutes.count(), chrono::floor<chrono::seconds>(whole - minutes).count());
   if (days.count() == 0)
@@ -98,7 +98,7 @@ std::string status_text(const Console& console, Status status) {
 
 std::string preview(std::string_view json, std::size_t columns) {
   constexpr std::size_t kEnough = 4096;  // bytes; no line of a terminal shows more
-  const std::string text = harmless(json.substr(0, kEnough));
+  std::string text = harmless(json.substr(0, kEnough));
   if (json.size() <= kEnough && columns_of(text) <= columns) return text;
   const std::string hint = fmt::format(" ({}; --json shows all)", bytes(json.size()));
   return cut(text, columns > hint.size() + 10 ? columns - hint.size() : 10) + hint;

@@ -1,8 +1,8 @@
 #include "engine/cli/text.h"
 
 #include <fmt/format.h>
-#include <locale.h>
-#include <wchar.h>
+#include <clocale>
+#include <cwchar>
 
 #include <cstdint>
 #include <utility>

@@ -44,7 +44,7 @@ FLOORS = [
     ),
     Floor(
         "engine/cli",
-        ("workflows/", "engine/values/", "engine/cli/", "CLI/", "fmt/", "sys/", "unistd.h", "locale.h", "wchar.h"),
+        ("workflows/", "engine/values/", "engine/cli/", "CLI/", "fmt/", "sys/", "unistd.h"),
     ),
     Floor("engine/workflow", ("workflows/", "engine/workflow/", "boost/", "fmt/", "spdlog/")),
     Floor(
