@@ -177,6 +177,7 @@ CallId Host::Runtime::replay(InstanceHistory history) {
   const CallId call = ++last_call_;
   core::Limits limits = limits_of(workflow);
   limits.replay_only = true;
+  limits.determinism = Determinism::pause;
   core::Identity identity{.workflow = history.info.workflow,
                           .id = history.info.id,
                           .generation = history.info.generation,

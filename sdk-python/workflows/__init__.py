@@ -68,6 +68,7 @@ from workflows._events import Event, ReceivedEvent
 from workflows._info import (
     AttemptInfo,
     EntryInfo,
+    History,
     InstanceInfo,
     InstanceStatus,
     RollbackReport,
@@ -92,6 +93,7 @@ __all__ = [
     "EntryInfo",
     "Event",
     "ForkedError",
+    "History",
     "Instance",
     "InstanceExistsError",
     "InstanceFinishedError",

@@ -197,7 +197,11 @@ class SyncStep:
 
     def race(self, *steps: BlockingStep[[], T]) -> T:
         """Runs several declared steps and returns what the first one to end gives. As `Step.race`."""
-        return self._hand_over(lambda: self._step.race(*(step.declaration.call((), {}) for step in steps)))
+
+        def ask() -> Awaitable[T]:
+            return self._step.race(*(step.declaration.call((), {}) for step in steps))
+
+        return self._hand_over(ask)
 
 
 async def _ready(value: T) -> T:

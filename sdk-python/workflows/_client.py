@@ -25,6 +25,7 @@ from workflows._engine import (
 from workflows._errors import ForkedError, WorkflowsError
 from workflows._info import (
     EntryInfo,
+    History,
     InstanceInfo,
     InstanceStatus,
     Status,
@@ -196,8 +197,8 @@ class Client:
         self.get(workflow, id).delete()
 
     def collect_garbage(self) -> int:
-        """Removes finished instances whose retention is over, and what deleted ones left, in small transactions; engines
-        do it by themselves. Returns how many rows were removed.
+        """Removes finished instances whose retention is over, and what deleted ones left, in small transactions.
+        Engines do it by themselves. Returns how many rows were removed.
         """
         return self._access.here().collect_garbage(2**62)
 
@@ -253,6 +254,10 @@ class ClientInstance:
         """Its steps as recorded so far, in the order in which they were asked for."""
         rows = self._access.here().steps(self.workflow, self.id)
         return [step_info(row, self._access.codec) for row in rows]
+
+    def history(self) -> History:
+        """Everything that is recorded of it, for `workflows.testing.replay`."""
+        return History(self._access.here().history(self._access.here().get(self.workflow, self.id)[0]))
 
     def pause(self) -> None:
         """Pauses it. As `Instance.pause`."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from workflows import _core, _names
 from workflows._config import choice, count, database_path, retention_ms, size_bytes
@@ -23,6 +23,7 @@ from workflows._errors import (
 )
 from workflows._info import (
     EntryInfo,
+    History,
     InstanceInfo,
     InstanceStatus,
     Status,
@@ -242,7 +243,9 @@ class Engine:
         """
         runner = self._access.here()
         name, batch = self._known_name(workflow), Batch(items, self._access.codec)
-        rows = await runner.reply(runner.host.create_batch(name, batch.accepted)) if batch.accepted else []
+        rows: list[tuple[Any, ...]] = []
+        if batch.accepted:
+            rows = await runner.reply(runner.host.create_batch(name, batch.accepted))
         return batch.outcomes(rows, lambda ref: Instance(self._access, *ref))
 
     async def delete_batch(self, workflow: Any, ids: Iterable[str]) -> Refusals:
@@ -376,6 +379,11 @@ class Instance:
         rows = await self._access.read(_core.Client.steps, self.workflow, self.id)
         return [step_info(row, self._access.codec) for row in rows]
 
+    async def history(self) -> History:
+        """Everything that is recorded of it, for `workflows.testing.replay`."""
+        key, _, _ = await self._access.read(_core.Client.get, self.workflow, self.id)
+        return History(await self._access.read(_core.Client.history, key))
+
     async def pause(self) -> None:
         """Lets step bodies that run finish and starts no new ones; sleeps, waits and retry delays stand still.
 
@@ -502,7 +510,7 @@ class Batch:
 
     @staticmethod
     def _checked(item: Mapping[str, Any], codec: Codec) -> tuple[str, bytes, tuple[int | None, int | None] | None]:
-        if not isinstance(item, Mapping) or set(item) - {"id", "params", "retention"}:
+        if not isinstance(cast("object", item), Mapping) or set(item) - {"id", "params", "retention"}:
             raise InvalidConfigError(
                 f"The item {item!r} is not accepted. Accepted: a mapping with the keys id, params, retention."
             )
@@ -515,7 +523,7 @@ class Batch:
     ) -> list[T | WorkflowsError]:
         """In the order of the items; `rows` is what the engine answered for the accepted ones."""
         answers = iter(rows)
-        return [refused or self._outcome(next(answers), instance) for refused in self._refused]
+        return [self._outcome(next(answers), instance) if refused is None else refused for refused in self._refused]
 
     @staticmethod
     def _outcome(row: tuple[Any, ...], instance: Callable[[tuple[Any, ...]], T]) -> T | WorkflowsError:

@@ -141,6 +141,18 @@ class EntryInfo:
         return self.kind in ("instance_completed", "instance_errored", "instance_terminated")
 
 
+class History:
+    """Everything that is recorded of one generation of an instance, for `workflows.testing.replay`. Made by
+    `Instance.history` and `ClientInstance.history`.
+    """
+
+    def __init__(self, native: _core.History):
+        self.native = native
+
+    def __repr__(self) -> str:
+        return f"<workflows.History of instance {self.native.id!r} of {self.native.workflow!r}>"
+
+
 @dataclass(frozen=True)
 class AttemptInfo:
     """One attempt of a step. Times are in UTC; None is unknown or not yet."""

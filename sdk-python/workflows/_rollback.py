@@ -72,6 +72,7 @@ class Rollbacks:
 
     async def _run(self, attempt: Attempt, step: Declaration, failure: _failures.Failure, output: bytes | None) -> None:
         codec = self._runner.codec
+        outcome: tuple[Any, ...] | None = None
         try:
             rollback: CompiledRollback = step.rollback
             error = _failures.to_exception(failure, codec)
@@ -83,16 +84,13 @@ class Rollbacks:
                 result = await asyncio.to_thread(rollback.function, context, error, value)
                 if inspect.isawaitable(result):
                     result = await result
-            outcome: Any = (VALUE, codec.encode(result, f"result of the rollback of step {step.name!r}"))
-        except asyncio.CancelledError:
-            outcome = None
-            raise
+            outcome = (VALUE, codec.encode(result, f"result of the rollback of step {step.name!r}"))
         except Exception as problem:
             outcome = (FAILURE, _failures.from_exception(problem, codec))
         finally:
             self._running.pop((attempt.run.key, attempt.ticket), None)
             if outcome is not None and not self._runner.closed:
-                self._runner.host.body_finished(attempt.run.key, attempt.ticket, attempt.number, outcome)
+                self._runner.host.body_finished(attempt.run.key, attempt.ticket, attempt.number, cast("Any", outcome))
                 self._runner.touch()
 
     def _context(self, attempt: Attempt, step: Declaration) -> StepContext:

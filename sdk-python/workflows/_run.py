@@ -234,8 +234,8 @@ class Run(_core.Run):
 
 def _waits_for_steps(waiting: Any) -> bool:
     if isinstance(waiting, asyncio.Task):
-        return _waits_for_steps(cast("Any", waiting)._fut_waiter)
-    if isinstance(waiting, asyncio.Future) and hasattr(waiting, "_children"):  # what `gather` returns
-        children: list[asyncio.Future[Any]] = cast("Any", waiting)._children
+        return _waits_for_steps(getattr(cast("Any", waiting), "_fut_waiter", None))
+    children: list[Any] | None = getattr(waiting, "_children", None)
+    if children is not None:  # what `gather` returns
         return all(child.done() or _waits_for_steps(child) for child in children)
     return type(waiting).__module__ == "workflows._core"

@@ -148,8 +148,8 @@ class Step:
             config: retries, timeout, sensitive; see `StepConfig`.
             max_concurrency: at most so many steps of that graph at a time; needs `concurrent=True`.
             rollback: what compensates this step once it has started, if the instance fails later: a function
-                `(ctx, error, output)`, async or not; `output` is None if the step has none. Rollbacks run one at a time,
-                the last step first, each as a durable step with retries.
+                `(ctx, error, output)`, async or not; `output` is None if the step has none. Rollbacks run one at a
+                time, the last step first, each as a durable step with retries.
             rollback_config: retries, timeout and `on_failure` ("halt" or "continue") of the rollback; see
                 `RollbackConfig`.
             result_type: the type of the result, for reading values whose class has moved; default: the return
@@ -269,19 +269,16 @@ class StepLog(logging.LoggerAdapter[logging.Logger]):
         super().__init__(logging.getLogger(f"workflows.{run.definition.name}"), {})
         self._run = run
 
-    def isEnabledFor(self, level: int) -> bool:
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
         """Whether a message would be logged now."""
         return not self._run.is_replaying and super().isEnabledFor(level)
 
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
         """Adds which instance it is, and the step that its code asked for last."""
-        extra = {
-            "workflow": self._run.definition.name,
-            "instance": self._run.id,
-            "step": self._run.last_step,
-            **(kwargs.get("extra") or {}),
-        }
-        return msg, {**kwargs, "extra": extra}
+        extra: dict[str, Any] = dict(kwargs.get("extra") or {})
+        extra |= {"workflow": self._run.definition.name, "instance": self._run.id, "step": self._run.last_step}
+        kwargs["extra"] = extra
+        return msg, kwargs
 
 
 def _width(concurrent: object, max_concurrency: object) -> int:

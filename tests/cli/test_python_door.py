@@ -165,3 +165,18 @@ def test_a_second_signal_stops_a_worker_at_once(cli: Cli, tmp_path: Path) -> Non
 def create(cli: Cli, workflow: str, id: str) -> None:
     code = f"import workflows; workflows.Client({str(cli.db)!r}).create({workflow!r}, id={id!r})"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+
+
+def test_s41_code_is_replayed_against_histories(cli: Cli, tmp_path: Path) -> None:
+    for number in (1, 2):
+        cli.ok("run", "shop:order", "--id", f"o-{number}")
+    assert cli.ok("replay", "o-1", "shop:order") == "✓ match  order/o-1\n"
+    outcomes = cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "complete")
+    assert [(each["id"], each["outcome"]) for each in outcomes] == [("o-1", "match"), ("o-2", "match")]
+    assert cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "errored") == []
+    assert cli.error("replay", "other/o-1", "shop:order")["exit_code"] == 2
+    (tmp_path / "shop.py").write_text(SHOP.replace('"charge"', '"bill the customer"'))
+    answer = cli("replay", "order/o-2", "shop:order")
+    assert answer.code == 12
+    assert answer.out.startswith("✗ diverged  order/o-2\n")
+    assert "bill the customer" in answer.out

@@ -51,6 +51,7 @@ class Scenario:
 
 DATABASE = "workflows.db"
 LOG = "executed"
+PREFIXES = {"do": "", "rollback": "take back "}  # of the names that bodies record, by kind
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,10 @@ def committed_steps(database: Path) -> list[str]:
             shutil.copy(file, copy)
         with workflows.Client(copy / database.name) as client:
             return [
-                f"{step.name} #{step.count}"
+                f"{PREFIXES[step.kind]}{step.name} #{step.count}"
                 for info in client.list()
                 for step in client.get(info.workflow, info.id).steps()
-                if step.kind == "do" and step.status == "completed"
+                if step.kind in PREFIXES and step.status == "completed"
             ]
     finally:
         shutil.rmtree(copy)

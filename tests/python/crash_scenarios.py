@@ -38,6 +38,10 @@ def report(folder: Path) -> str:
     return (folder / DATABASE).with_suffix(".csv").read_text()
 
 
+def bookings(folder: Path) -> list[str]:
+    return [json.loads(line)["what"] for line in (folder / DATABASE).with_suffix(".ledger").read_text().splitlines()]
+
+
 def of_the_tests(program: str) -> Callable[[Path], list[str]]:
     path = Path(__file__).with_name(program)
     return lambda folder: [sys.executable, str(path), str(folder / DATABASE)]
@@ -50,6 +54,8 @@ EXAMPLES = [
     Scenario("python-data_pipeline", 6, python("data_pipeline.py"), report),
     Scenario("python-blog_dag", 4, python("blog_dag.py")),
     Scenario("python-blog_workflow", 5, of_the_tests("crash_blog_workflow.py")),
+    Scenario("python-order_saga", 9, python("order_saga.py"), bookings),
+    Scenario("python-approval", 6, python("approval.py")),
     Scenario("cpp-groceries", 7, cpp("groceries", "100 ms"), orders_of_cpp),
     Scenario("cpp-hello", 5, cpp("hello")),
     Scenario("cpp-pipeline", 6, cpp("pipeline")),

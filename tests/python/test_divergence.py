@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import workflows
+
 from support import PATIENCE_S, opened, until_recorded, until_status
 
 Code = Callable[[workflows.Step], Awaitable[Any]]

@@ -15,6 +15,7 @@ GROCERIES = {"order": "order 1", "items": SHOPPING_LIST, "receipt": "receipt 1"}
 GROCERIES_STEPS = {"compile ingredients", "check left-overs", "place the order", "proceed with payment"}
 MONTHS = ("2026-07", "2026-08", "2026-09", "2026-10")
 CHAPTERS = range(1, 13)
+BOOKINGS = ("charge the card", "reserve the goods", "print the label")
 
 OUTPUTS: dict[str, Any] = {
     "python-groceries": GROCERIES,
@@ -28,6 +29,8 @@ OUTPUTS: dict[str, Any] = {
     },
     "python-blog_dag": None,
     "python-blog_workflow": None,
+    "python-order_saga": {"failed": "too heavy", "taken back": [*reversed(BOOKINGS)]},
+    "python-approval": {"approved": True, "by": "Ada"},
     "cpp-groceries": GROCERIES,
     "cpp-hello": "Hello, World!",
     "cpp-pipeline": {"files": 12, "words": 7800, "longest": "chapter-12.txt"},
@@ -39,6 +42,8 @@ STEPS: dict[str, set[str]] = {
     },
     "python-blog_dag": {"dependency 1", "dependency 2", "demo do"},
     "python-blog_workflow": {"my first step"},
+    "python-order_saga": {*BOOKINGS, *(f"take back {booking}" for booking in BOOKINGS)},
+    "python-approval": {"ask", "remind", "inform"},
     "cpp-groceries": GROCERIES_STEPS,
     "cpp-hello": {"greet", "emphasize"},
     "cpp-pipeline": {

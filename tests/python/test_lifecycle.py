@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import workflows
+
 from support import PATIENCE_S, VirtualTime, opened, result_over, until, until_recorded, until_status
 
 
@@ -189,7 +189,7 @@ async def test_s28_a_restart_begins_anew_and_whoever_waits_gets_the_new_result()
         instance = await engine.create(counting, {"a": 1}, id="x")
         await until_status(instance, "waiting")
         result = asyncio.create_task(instance.result(PATIENCE_S))
-        created = [info async for info in engine.list()][0].created
+        created = (await anext(aiter(engine.list()))).created
         assert await instance.restart() == []
         await until_status(instance, "waiting")
         await instance.send_event("go", "now")
@@ -313,7 +313,7 @@ async def test_a_subscriber_gets_everything_and_then_what_comes() -> None:
             "step_completed", "wait_started", "wait_taken", "instance_completed",
         ]  # fmt: skip
         assert seen[0].value == "[REDACTED]"
-        assert seen[0].source is not None and seen[0].source.startswith("test_lifecycle.py:")
+        assert str(seen[0].source).startswith("test_lifecycle.py:")
         assert seen[-1].value == "done"
         later = [entry async for entry in instance.subscribe(after=seen[1].cursor)]
         assert later == seen[2:]
@@ -344,7 +344,7 @@ async def test_s14_the_last_heartbeat_is_given_to_the_next_attempt() -> None:
                 return ctx.last_heartbeat
             ctx.heartbeat({"copied": 1})
             ctx.heartbeat({"copied": 2})
-            await asyncio.sleep(PATIENCE_S)
+            return await asyncio.sleep(PATIENCE_S)
 
         return await copy()
 
@@ -386,13 +386,16 @@ async def test_a_race_has_the_same_winner_on_replay(db: Path) -> None:
         winners.append(winner.payload if winner is not None else "slow")
         await step.wait_for_event("end", "end", timeout=None)
 
+    def came(lives: int) -> Callable[[], bool]:
+        return lambda: len(winners) == lives
+
     for life in range(2):
         async with opened(db, racing) as engine:
             instance = await engine.create(racing, id="a", on_conflict="return")
             if not winners:
                 await instance.send_event("fast", "first")
             await until_recorded(instance, "end")
-            await until(lambda expected=life + 1: len(winners) == expected)
+            await until(came(life + 1))
     assert winners == ["first", "first"]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import workflows
+
 from support import PATIENCE_S, VirtualTime, opened, result_over, until, until_status
 
 
@@ -159,7 +159,7 @@ async def test_s32_code_that_catches_everything_does_not_skip_rollbacks() -> Non
             await step.wait_for_event("never", "never", timeout=None)
         except BaseException:
             await asyncio.sleep(0)
-        return None
+        return
 
     async with opened(":memory:", stubborn) as engine:
         instance = await engine.create(stubborn)
