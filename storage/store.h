@@ -14,9 +14,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include <workflows/database_info.h>
 #include <workflows/durability.h>
 #include <workflows/error.h>
 #include <workflows/instance_info.h>
@@ -150,6 +152,13 @@ struct Claimed {
   std::vector<InstanceInfo> instances{};
 };
 
+// An instance with its history, as it was exported from another database (or this one): unowned, paused or finished,
+// kept for ever. Needs no owner. Events get ids of this database, entries places in its journal. An id that exists:
+// nothing is written, `existed`.
+struct Import {
+  InstanceHistory history{};
+};
+
 // Gives an instance back: owner nobody, status queued.
 struct Release {
   InstanceKey instance = 0;
@@ -162,8 +171,8 @@ struct Renew {
 
 struct Done {};
 
-using Item = std::variant<Create, CreateBatch, AppendEntry, SetStatus, SendEvent, Control, Restart, Heard, Claim,
-                          Release, Renew>;
+using Item = std::variant<Create, CreateBatch, AppendEntry, SetStatus, SendEvent, Control, Restart, Import, Heard,
+                          Claim, Release, Renew>;
 using ItemResult = std::variant<Done, Created, CreatedBatch, Lost, Sent, Controlled, Claimed>;
 
 struct WriteBatch {
@@ -246,6 +255,17 @@ class Store {
   virtual std::expected<InstanceKey, Error> newest_generation(InstanceKey key) = 0;
   // By key, ascending.
   virtual std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) = 0;
+
+  // ---- for people who look after a database (workflows/maintenance.h)
+  // The newest generation of this id in every workflow that has one, by name of the workflow.
+  virtual std::expected<std::vector<InstanceInfo>, Error> find_everywhere(const std::string& id);
+  // Entries of all instances in commit order: those with a cursor above `after`, or the newest; at most `limit`.
+  virtual std::expected<std::vector<JournalEntry>, Error> journal(std::optional<std::int64_t> after,
+                                                                  std::uint32_t limit);
+  virtual std::expected<Statistics, Error> statistics(TimePoint now);
+  // What is wrong in the database: nothing, for a backend that cannot be damaged. `progress` is told what is looked at.
+  virtual std::expected<std::vector<Finding>, Error> check(TimePoint now,
+                                                           const std::function<void(std::string_view)>& progress);
 
   // Counters since opening, for tests and reports: what was asked of the disk.
   struct Counters {

@@ -73,7 +73,7 @@ def native_jobs(build: Path, reports: Path) -> list[Job]:
 
 def python_jobs(reports: Path) -> list[Job]:
     jobs: list[Job] = []
-    for folder in ("python", "counted", "docs"):
+    for folder in ("python", "cli", "counted", "docs"):
         report = reports / f"{folder}.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", f"tests/{folder}"]
         jobs.append(Job(f"tests/{folder}", command, report, count_junit))

@@ -81,6 +81,25 @@ std::vector<RawMember> raw_members(std::string_view object) {
   return members;
 }
 
+std::vector<std::string_view> raw_elements(std::string_view array) {
+  std::vector<std::string_view> elements;
+  std::size_t at = array.find('[') + 1;
+  while (array[at = array.find_first_not_of(", \t\r\n", at)] != ']') {
+    const std::size_t end = skip_value(array, at);
+    elements.push_back(array.substr(at, end - at));
+    at = end;
+  }
+  return elements;
+}
+
+std::string_view raw_member(std::string_view object, std::string_view key) {
+  if (!is_json_object(object)) return {};
+  for (const RawMember& member : raw_members(object)) {
+    if (member.key == key) return member.value;
+  }
+  return {};
+}
+
 std::string decode_json_string(std::string_view raw) {
   const boost::json::value value = boost::json::parse(raw);
   return std::string(value.as_string());

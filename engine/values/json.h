@@ -22,9 +22,14 @@ struct RawMember {
 };
 // The members of a JSON object in order; views into `object`. Requires: valid JSON, an object.
 std::vector<RawMember> raw_members(std::string_view object);
+// The same for the elements of an array.
+std::vector<std::string_view> raw_elements(std::string_view array);
+// The value of a member; empty if `object` is not an object or has none of this name. Requires: valid JSON, or nothing.
+std::string_view raw_member(std::string_view object, std::string_view key);
 
 constexpr bool is_json_string(std::string_view raw) noexcept { return raw.starts_with('"'); }
 constexpr bool is_json_object(std::string_view raw) noexcept { return raw.starts_with('{'); }
+constexpr bool is_json_array(std::string_view raw) noexcept { return raw.starts_with('['); }
 // Requires: a valid JSON string.
 std::string decode_json_string(std::string_view raw);
 // Bytes that are not UTF-8 become U+FFFD, so that the result is always valid JSON.

@@ -7,7 +7,9 @@
 #include <workflows/engine.h>
 #include <workflows/error.h>
 #include <workflows/failure.h>
+#include <workflows/history.h>
 #include <workflows/instance_info.h>
+#include <workflows/maintenance.h>
 #include <workflows/step.h>
 #include <workflows/time.h>
 #include <workflows/workflow.h>

@@ -12,6 +12,7 @@ void bind_host(pybind11::module_& module);
 void bind_steps(pybind11::module_& module);
 void bind_watched(pybind11::module_& module);
 void bind_run(pybind11::module_& module);
+void bind_cli(pybind11::module_& module);
 void bind_driver(pybind11::module_& module);
 
 }  // namespace workflows::python

@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, module) {
   workflows::python::bind_watched(module);
   workflows::python::bind_driver(module);
   workflows::python::bind_run(module);
+  workflows::python::bind_cli(module);
 }

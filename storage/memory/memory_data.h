@@ -111,6 +111,7 @@ class MemoryStore final : public Store {
   ItemResult apply(const WriteBatch& batch, const SendEvent& item);
   ItemResult apply(const WriteBatch& batch, const Control& item);
   ItemResult apply(const WriteBatch& batch, const Restart& item);
+  ItemResult apply(const WriteBatch& batch, const Import& item);
   ItemResult apply(const WriteBatch& batch, const Heard& item);
   ItemResult apply(const WriteBatch& batch, const Claim& item);
   ItemResult apply(const WriteBatch& batch, const Release& item);

@@ -143,7 +143,7 @@ Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
 void MemoryStore::add(Instance instance) {
   const auto key = instance.info.key;
   const std::pair name(instance.info.workflow, instance.info.id);
-  data_->unfinished[{instance.info.status, instance.info.owner}].insert(key);
+  if (!is_finished(instance.info.status)) data_->unfinished[{instance.info.status, instance.info.owner}].insert(key);
   data_->instances.emplace(key, std::move(instance));
   const auto before = std::exchange(data_->keys[name], key);
   on_undo([this, key, name, before] {

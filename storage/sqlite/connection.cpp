@@ -1,6 +1,8 @@
 #include "storage/sqlite/connection.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +16,29 @@ namespace {
 
 std::int64_t steady_ms() {
   return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool may(const std::string& path, int what) { return faccessat(AT_FDCWD, path.c_str(), what, AT_EACCESS) == 0; }
+
+bool may_write_beside(const std::string& path) {
+  return may(path, W_OK) && may(path.substr(0, path.rfind('/') + 1), W_OK | X_OK);
+}
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat info{};
+  return stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+// As a URI, in which some characters mean something.
+std::string uri_of(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#')
+      uri += fmt::format("%{:02x}", static_cast<unsigned>(c));
+    else
+      uri += c;
+  }
+  return uri;
 }
 
 constexpr std::string_view kReopen = "Everything that was acknowledged is safe; reopen the database to go on";
@@ -62,13 +87,9 @@ Failed failed(int code, const char* detail, const std::string& path, std::string
 }
 
 Connection::Connection(std::string path, Mode mode, Millis busy_timeout)
-    : path_(std::move(path)), pid_(getpid()), busy_timeout_(busy_timeout) {
-  const int flags = (mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX |
-                    SQLITE_OPEN_EXRESCODE;
-  sqlite3* database = nullptr;
-  const int code = sqlite3_open_v2(path_.c_str(), &database, flags, nullptr);
-  database_.reset(database);
-  if (code != SQLITE_OK) fail(code, "opening");
+    : path_(std::move(path)), mode_(mode), pid_(getpid()), busy_timeout_(busy_timeout) {
+  open(mode);
+  sqlite3* database = handle();
   sqlite3_busy_handler(database, wait_while_busy, this);
   // Taking the hook also turns SQLite's automatic checkpoints off: they would run beside other writers (FORMAT.md).
   sqlite3_wal_hook(
@@ -80,7 +101,25 @@ Connection::Connection(std::string path, Mode mode, Millis busy_timeout)
       this);
 }
 
+void Connection::open(Mode mode) {
+  const bool writable = mode == Mode::read_write || may_write_beside(path_);
+  // Where no side files can be made, a file without a log is one that nobody writes.
+  const bool still = !writable && access((path_ + "-wal").c_str(), F_OK) != 0;
+  const int flags = (writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX |
+                    SQLITE_OPEN_EXRESCODE | (still ? SQLITE_OPEN_URI : 0);
+  const std::string name = still ? uri_of(path_) + "?immutable=1" : path_;
+  sqlite3* database = nullptr;
+  const int code = sqlite3_open_v2(name.c_str(), &database, flags, nullptr);
+  database_.reset(database);
+  if (code != SQLITE_OK) fail(code, "opening");
+  if (mode == Mode::read_write) return;
+  leave_file_alone_on_close();
+  sqlite3_exec(database, "PRAGMA query_only = ON", nullptr, nullptr, nullptr);
+}
+
 Connection::~Connection() {
+  // With nothing in the log, closing last removes the side files and writes nothing.
+  if (mode_ == Mode::read_only && pid_ == getpid() && size_of(path_ + "-wal") == 0) tidy_file_on_close();
   // A connection must not be used across fork, not even to be closed: it is the parent's.
   if (pid_ == getpid()) return;
   for (auto& [sql, statement] : statements_) (void)statement.release();

@@ -29,6 +29,8 @@ Failed failed(int code, const char* detail, const std::string& path, std::string
 
 class Connection {
  public:
+  // A reader has the file open for writing as well, where it may, because only so it can remove the side files that it
+  // made: a file that nobody else has open is left as it was found. It is kept from writing by SQLite.
   enum class Mode { read_write, read_only };
 
   // Opens an existing file; reads nothing of it yet. Throws Failed.
@@ -71,9 +73,10 @@ class Connection {
   using Statement = std::unique_ptr<sqlite3_stmt, Finalizer>;
 
   static int wait_while_busy(void* self, int calls);
-  void configure(Millis busy_timeout);
+  void open(Mode mode);
 
   std::string path_;
+  Mode mode_;
   pid_t pid_;
   Millis busy_timeout_;
   std::int64_t busy_since_ms_ = 0;
@@ -105,6 +108,7 @@ class Query {
   // For statements that return no rows.
   void run();
 
+  int columns() const { return sqlite3_column_count(statement_); }
   bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   bool is_integer(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_INTEGER; }
   template <class Integer = std::int64_t>

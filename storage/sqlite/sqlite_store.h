@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include "storage/sqlite/change_notice.h"
 #include "storage/sqlite/connection.h"
@@ -53,6 +54,13 @@ class SqliteStore final : public Store {
   std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) override;
   std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
 
+  std::expected<std::vector<InstanceInfo>, Error> find_everywhere(const std::string& id) override;
+  std::expected<std::vector<JournalEntry>, Error> journal(std::optional<std::int64_t> after,
+                                                          std::uint32_t limit) override;
+  std::expected<Statistics, Error> statistics(TimePoint now) override;
+  std::expected<std::vector<Finding>, Error> check(TimePoint now,
+                                                   const std::function<void(std::string_view)>& progress) override;
+
   Counters counters() const override;
 
  private:
@@ -73,6 +81,7 @@ class SqliteStore final : public Store {
   ItemResult apply(const WriteBatch& batch, const SendEvent& item);
   ItemResult apply(const WriteBatch& batch, const Control& item);
   ItemResult apply(const WriteBatch& batch, const Restart& item);
+  ItemResult apply(const WriteBatch& batch, const Import& item);
   ItemResult apply(const WriteBatch& batch, const Heard& item);
   ItemResult apply(const WriteBatch& batch, const Claim& item);
   ItemResult apply(const WriteBatch& batch, const Release& item);
@@ -101,6 +110,11 @@ class SqliteStore final : public Store {
   void remove_expired(TimePoint now, Collected& collected);
   void remove_rows(std::uint64_t limit, Collected& collected);
   std::uint64_t remove_rows(InstanceKey instance, std::int64_t head, std::uint64_t limit, std::int64_t greatest);
+
+  // ---- histories from elsewhere (import.cpp)
+  using EventIds = std::unordered_map<std::int64_t, std::int64_t>;  // here, by their ids where they came from
+  EventIds import_inbox(InstanceKey key, const std::vector<InboxEvent>& inbox);
+  std::int64_t take_imported(const EventIds& events, std::int64_t exported);
 
   // ---- owners (owners.cpp)
   struct DeadOwner {

@@ -42,10 +42,23 @@ FLOORS = [
         "storage",
         ("workflows/", "engine/values/", "storage/", "boost/", "fmt/", "sqlite3.h", "sys/", "unistd.h", "fcntl.h"),
     ),
+    Floor(
+        "engine/cli",
+        ("workflows/", "engine/values/", "engine/cli/", "CLI/", "fmt/", "sys/", "unistd.h"),
+    ),
     Floor("engine/workflow", ("workflows/", "engine/workflow/", "boost/", "fmt/", "spdlog/")),
     Floor(
         "sdk-python/src",
-        ("workflows/", "sdk-python/src/", "pybind11/", "Python.h", "structmember.h", "boost/json", "unistd.h"),
+        (
+            "workflows/",
+            "sdk-python/src/",
+            "engine/cli/cli.h",
+            "pybind11/",
+            "Python.h",
+            "structmember.h",
+            "boost/json",
+            "unistd.h",
+        ),
     ),
     Floor("examples/cpp", ("workflows/", "boost/json", "boost/describe", "sys/", "unistd.h", "fcntl.h")),
 ]

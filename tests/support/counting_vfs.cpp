@@ -2,6 +2,11 @@
 
 namespace workflows::testing {
 
+int CountingVfs::read(File& file, void* bytes, int amount, sqlite3_int64 offset) {
+  ++reads_;
+  return PassingVfs::read(file, bytes, amount, offset);
+}
+
 int CountingVfs::write(File& file, const void* bytes, int amount, sqlite3_int64 offset) {
   if (const int code = writes_.count(); code != SQLITE_OK) return code;
   written_bytes_ += static_cast<std::uint64_t>(amount);

@@ -19,6 +19,7 @@ class CountingVfs : public PassingVfs {
   std::uint64_t syncs() const { return syncs_.calls; }
   std::uint64_t writes() const { return writes_.calls; }
   std::uint64_t written_bytes() const { return written_bytes_; }
+  std::uint64_t reads() const { return reads_; }
 
   // The `nth` call from now (1: the next) does nothing and fails with `code`; with `lasting`, so do all that follow.
   enum class Failure { once, lasting };
@@ -38,12 +39,14 @@ class CountingVfs : public PassingVfs {
     int count();
   };
 
+  int read(File& file, void* bytes, int amount, sqlite3_int64 offset) override;
   int write(File& file, const void* bytes, int amount, sqlite3_int64 offset) override;
   int sync(File& file, int flags) override;
 
   Calls syncs_;
   Calls writes_;
   std::atomic<std::uint64_t> written_bytes_{0};
+  std::atomic<std::uint64_t> reads_{0};
 };
 
 }  // namespace workflows::testing

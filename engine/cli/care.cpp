@@ -1,0 +1,156 @@
+// The commands that look after the database as a whole.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "engine/cli/commands.h"
+#include "engine/cli/format.h"
+#include "engine/cli/json.h"
+#include "engine/cli/table.h"
+#include "engine/cli/text.h"
+
+namespace workflows::cli {
+namespace {
+
+double steps_per_second(const Statistics& statistics) {
+  const double seconds = static_cast<double>(std::max(statistics.recent, Millis(1)).count()) / 1000;
+  return static_cast<double>(statistics.recent_steps) / seconds;
+}
+
+std::uint64_t count_of(const Statistics& statistics, Status status) {
+  std::uint64_t count = 0;
+  for (const StatusCount& each : statistics.counts)
+    if (each.status == status) count += each.instances;
+  return count;
+}
+
+std::string to_json(const Statistics& statistics) {
+  const auto count = [](const StatusCount& each) {
+    return JsonObject()
+        .text("workflow", each.workflow)
+        .text("status", to_string(each.status))
+        .number("instances", each.instances)
+        .take();
+  };
+  return JsonObject()
+      .raw("counts", json_array(statistics.counts, count))
+      .number("queued", count_of(statistics, Status::queued))
+      .time("oldest_runnable", statistics.oldest_runnable)
+      .raw("steps_per_second", fmt::format("{:.2f}", steps_per_second(statistics)))
+      .number("engines", statistics.engines)
+      .number("file_bytes", statistics.file_bytes)
+      .number("wal_bytes", statistics.wal_bytes)
+      .take();
+}
+
+// One row a workflow, one column for each status that there is.
+void print_counts(Console& console, const Statistics& statistics) {
+  std::set<Status> statuses;
+  std::map<std::string, std::map<Status, std::uint64_t>> workflows;
+  for (const StatusCount& each : statistics.counts) {
+    statuses.insert(each.status);
+    workflows[each.workflow][each.status] = each.instances;
+  }
+  std::vector<std::string> head = {"WORKFLOW"};
+  for (const Status status : statuses) head.emplace_back(to_string(status));
+  head.emplace_back("TOTAL");
+  Table table(head, 0);
+  for (auto& [workflow, counts] : workflows) {
+    Row row = {{harmless(workflow)}};
+    std::uint64_t total = 0;
+    for (const Status status : statuses) {
+      total += counts[status];
+      row.push_back({thousands(counts[status]), counts[status] == 0 ? Style::dim : look_of(status).style});
+    }
+    row.push_back({thousands(total)});
+    table.add(std::move(row));
+  }
+  table.print(console);
+}
+
+std::string to_json(const Finding& finding) {
+  return JsonObject()
+      .text("severity", finding.severity == Finding::Severity::problem ? "problem" : "note")
+      .text("check", finding.check)
+      .text("message", finding.message)
+      .text("advice", finding.advice)
+      .take();
+}
+
+void print(Console& console, const Finding& finding) {
+  const bool problem = finding.severity == Finding::Severity::problem;
+  const auto mark = problem ? console.styled(Style::red, "✗ problem") : console.styled(Style::yellow, "• note   ");
+  console.line(fmt::format("{}  {}", mark, harmless(finding.message)));
+  console.line(fmt::format("           {}.", harmless(finding.advice)));
+}
+
+}  // namespace
+
+int stats(Context& context) {
+  Console& console = context.console;
+  const Statistics statistics = context.reading().statistics(console.now());
+  if (console.json()) {
+    console.line(to_json(statistics));
+    return kOk;
+  }
+  if (statistics.counts.empty())
+    console.line("No instances.");
+  else
+    print_counts(console, statistics);
+  console.line();
+  const auto oldest =
+      statistics.oldest_runnable
+          ? fmt::format(", the oldest since {}", moment_and_relative(*statistics.oldest_runnable, console.now()))
+          : "";
+  console.line(fmt::format("queued       {}{}", thousands(count_of(statistics, Status::queued)), oldest));
+  console.line(
+      fmt::format("steps        {:.1f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
+  console.line(fmt::format("engines      {}", statistics.engines));
+  console.line(
+      fmt::format("file         {}, and {} in its log", bytes(statistics.file_bytes), bytes(statistics.wal_bytes)));
+  return kOk;
+}
+
+int collect_garbage(Context& context) {
+  constexpr std::uint64_t kAtOnce = 10'000;
+  Console& console = context.console;
+  Client& client = context.writing().client();
+  std::uint64_t removed = 0;
+  for (std::uint64_t part = kAtOnce; part >= kAtOnce;) {
+    part = client.collect_garbage(kAtOnce);
+    removed += part;
+    if (part >= kAtOnce) console.progress(fmt::format("removed {} entries", thousands(removed)));
+  }
+  if (console.json())
+    console.line(JsonObject().number("removed", removed).take());
+  else
+    console.line(removed == 0 ? "Nothing to remove." : fmt::format("Removed {} entries.", thousands(removed)));
+  return kOk;
+}
+
+int doctor(Context& context) {
+  Console& console = context.console;
+  Maintenance& database = context.reading();
+  const auto findings = database.check(console.now(), [&](std::string_view looked_at) {
+    console.progress(fmt::format("looking at {} ...", looked_at));
+  });
+  const bool sound = std::ranges::none_of(
+      findings, [](const Finding& finding) { return finding.severity == Finding::Severity::problem; });
+  if (console.json()) {
+    console.line(JsonObject()
+                     .flag("sound", sound)
+                     .raw("findings", json_array(findings, [](const Finding& finding) { return to_json(finding); }))
+                     .text("sqlite", sqlite_version())
+                     .take());
+  } else {
+    for (const Finding& finding : findings) print(console, finding);
+    const auto verdict = sound ? console.styled(Style::green, "✓ sound") : console.styled(Style::red, "✗ not sound");
+    console.line(fmt::format("{}  {}", verdict, harmless(context.database)));
+  }
+  return sound ? kOk : kFound;
+}
+
+}  // namespace workflows::cli

@@ -1,0 +1,29 @@
+#pragma once
+// The command line. One implementation behind two doors: the native program, and the console script of the Python
+// package, which adds what needs the user's Python code.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace workflows::cli {
+
+// A command that needs Python code, parsed: run, worker, or replay with code.
+struct CodeRequest {
+  std::string command{};
+  std::string database{};
+  bool json = false;
+  std::vector<std::string> targets{};  // MODULE:NAME, or MODULE
+  std::string id{};                    // run, replay: "": none
+  std::string params{};                // run: JSON; "": none
+  bool all = false;                    // replay: of every instance ...
+  std::string workflow{};              // ... of this workflow ...
+  std::string status{};                // ... in this status; "": any
+};
+// Returns the exit code.
+using RunCode = std::function<int(const CodeRequest&)>;
+
+// Standard input, output and error are the process's own. Without `run_code` the commands that need it are refused.
+int run(const std::vector<std::string>& arguments, const RunCode& run_code);
+
+}  // namespace workflows::cli

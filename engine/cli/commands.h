@@ -1,0 +1,90 @@
+#pragma once
+// The commands: what each is asked for, and its function, which returns the exit code. Errors are thrown.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <workflows/instance_info.h>
+#include <workflows/time.h>
+
+#include "engine/cli/context.h"
+
+namespace workflows::cli {
+
+struct ListRequest {
+  ListQuery query{};
+  std::optional<std::uint64_t> limit{};
+  bool count = false;
+};
+int list(Context& context, const ListRequest& request);
+
+int inspect(Context& context, const std::string& name);
+
+struct TailRequest {
+  std::string name{};  // "": of every instance
+  bool follow = false;
+};
+int tail(Context& context, const TailRequest& request);
+
+struct EventRequest {
+  std::string name{};
+  std::string type{};
+  std::string payload = "null";  // JSON or @file
+  std::string event_id{};
+};
+int send_event(Context& context, const EventRequest& request);
+
+int pause(Context& context, const std::string& name);
+int resume(Context& context, const std::string& name);
+struct TerminateRequest {
+  std::string name{};
+  bool rollback = false;
+};
+int terminate(Context& context, const TerminateRequest& request);
+struct RestartCommand {
+  std::string name{};
+  RestartRequest request{};
+};
+int restart(Context& context, const RestartCommand& command);
+int remove(Context& context, const std::string& name);
+
+struct ReplayRequest {
+  std::string name{};
+  std::string until{};  // a step's name, or name#count
+  std::optional<TimePoint> at{};
+  bool step = false;
+};
+int replay(Context& context, const ReplayRequest& request);
+
+int diff(Context& context, const std::string& first, const std::string& second);
+
+struct GraphRequest {
+  std::string name{};
+  std::string format = "text";
+};
+int graph(Context& context, const GraphRequest& request);
+
+struct ExportRequest {
+  std::string name{};
+  std::string output = "-";
+  Redaction redaction = Redaction::sensitive;
+};
+int export_history(Context& context, const ExportRequest& request);
+int import_history(Context& context, const std::string& file);
+
+int collect_garbage(Context& context);
+int doctor(Context& context);
+int stats(Context& context);
+
+// What a shell completes: a command with its options.
+struct CompletedCommand {
+  std::string name{};
+  std::string description{};
+  std::vector<std::string> options{};
+};
+int completion(Context& context, const std::string& shell, const std::vector<CompletedCommand>& commands);
+
+}  // namespace workflows::cli

@@ -1,0 +1,105 @@
+#include "engine/cli/entry_line.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <iterator>
+#include <utility>
+
+#include "engine/cli/format.h"
+#include "engine/cli/text.h"
+#include "engine/values/text.h"
+
+namespace workflows::cli {
+namespace {
+
+Style style_of(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::attempt_failed:
+    case EntryKind::step_failed:
+    case EntryKind::wait_timed_out:
+    case EntryKind::instance_errored:
+      return Style::red;
+    case EntryKind::step_completed:
+    case EntryKind::sleep_finished:
+    case EntryKind::wait_taken:
+    case EntryKind::instance_completed:
+      return Style::green;
+    case EntryKind::paused:
+    case EntryKind::resumed:
+    case EntryKind::rollback_started:
+    case EntryKind::instance_terminated:
+      return Style::yellow;
+    default:
+      return Style::plain;
+  }
+}
+
+bool is_failure(EntryKind kind) { return style_of(kind) == Style::red || kind == EntryKind::rollback_started; }
+
+std::string subject_of(const Entry& entry) {
+  std::string text;
+  if (!entry.name.empty())
+    text = fmt::format("{} {}", to_string(entry.step_kind), step_label(entry.name, entry.occurrence));
+  else if (entry.kind < EntryKind::rollback_started)
+    text = fmt::format("step {}", entry.step);
+  if (entry.attempt > 1) text += fmt::format(", attempt {}", entry.attempt);
+  if (!entry.event_type.empty()) text += fmt::format(", event {}", values::quoted(entry.event_type));
+  if (entry.deadline) text += fmt::format(", until {}", moment(*entry.deadline));
+  return text;
+}
+
+std::string value_of(const Entry& entry, std::size_t columns) {
+  if (entry.value.empty() || entry.value == "null") return "";
+  if (is_failure(entry.kind)) return summary(Failure::from_json(entry.value));
+  return "= " + preview(entry.value, columns > 2 ? columns - 2 : 0);
+}
+
+}  // namespace
+
+std::string entry_line(const Console& console, const Entry& entry) {
+  constexpr std::size_t kKindColumns = 19;
+  constexpr std::size_t kDateColumns = 11;
+  constexpr std::size_t kRoomForDate = 70;
+  const std::string when = moment(entry.at);
+  const std::string head = fmt::format("{}  ", console.some_width() < kRoomForDate ? when.substr(kDateColumns) : when);
+  const std::string subject = subject_of(entry);
+  const std::size_t used = columns_of(head) + kKindColumns + 2 + columns_of(subject) + 2;
+  const std::size_t room = console.some_width() > used + 20 ? console.some_width() - used : 20;
+  const std::string kind = padded(std::string(to_string(entry.kind)), kKindColumns);
+  std::string text = fmt::format("{}  {}", subject, value_of(entry, room));
+  text.erase(text.find_last_not_of(' ') + 1);
+  if (console.width()) {
+    const std::size_t taken = columns_of(head) + kKindColumns + 2;
+    text = cut(text, *console.width() > taken ? *console.width() - taken : 0);
+  }
+  std::string line = console.styled(Style::dim, head) + console.styled(style_of(entry.kind), kind) + "  " + text;
+  if (text.empty()) line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
+std::vector<RecordedEntry> EntryReader::read(std::vector<RecordedEntry> part) {
+  InstanceHistory history;
+  for (const auto& [step, first] : steps_) history.entries.push_back({.cursor = 0, .entry = first});
+  const auto before = static_cast<std::ptrdiff_t>(history.entries.size());
+  std::move(part.begin(), part.end(), std::back_inserter(history.entries));
+  auto entries = redact(std::move(history), Redaction::sensitive).history.entries;
+  entries.erase(entries.begin(), entries.begin() + before);
+  for (auto& [cursor, entry] : entries) {
+    if (entry.kind < EntryKind::rollback_started) identify(entry);
+  }
+  return entries;
+}
+
+void EntryReader::identify(Entry& entry) {
+  const auto [known, is_new] = steps_.try_emplace(entry.step, entry);
+  if (is_new) {
+    known->second.value.clear();
+    return;
+  }
+  entry.step_kind = known->second.step_kind;
+  entry.name = known->second.name;
+  entry.occurrence = known->second.occurrence;
+}
+
+}  // namespace workflows::cli

@@ -1,0 +1,183 @@
+// Time travel: the recorded history, entry by entry, with how the instance stood after each.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "engine/cli/commands.h"
+#include "engine/cli/entry_line.h"
+#include "engine/cli/format.h"
+#include "engine/cli/json.h"
+#include "engine/cli/text.h"
+#include "engine/cli/timeline.h"
+#include "engine/values/text.h"
+
+namespace workflows::cli {
+namespace {
+
+using values::quoted;
+
+Status status_after(const Entry& entry, Status before) {
+  switch (entry.kind) {
+    case EntryKind::rollback_started:
+      return Status::rolling_back;
+    case EntryKind::paused:
+      return Status::paused;
+    case EntryKind::instance_completed:
+      return Status::complete;
+    case EntryKind::instance_errored:
+      return Status::errored;
+    case EntryKind::instance_terminated:
+      return Status::terminated;
+    case EntryKind::resumed:
+      return Status::running;
+    default:
+      return before;
+  }
+}
+
+bool is_outcome(EntryKind kind) {
+  return kind == EntryKind::step_completed || kind == EntryKind::step_failed || kind == EntryKind::sleep_finished ||
+         kind == EntryKind::wait_taken || kind == EntryKind::wait_timed_out;
+}
+
+struct StepName {
+  std::string name;
+  std::uint32_t count = 1;
+};
+
+StepName parse_step(const std::string& text) {
+  const auto hash = text.rfind('#');
+  if (hash == std::string::npos) return {.name = text};
+  StepName step{.name = text.substr(0, hash)};
+  const char* const end = text.data() + text.size();
+  const auto [read, error] = std::from_chars(text.data() + hash + 1, end, step.count);
+  if (error == std::errc() && read == end && step.count > 0) return step;
+  return {.name = text};  // names may contain a #
+}
+
+// How many entries there are up to the outcome of this step, that one included.
+std::size_t end_of_step(const InstanceHistory& history, const std::string& text) {
+  const StepName wanted = parse_step(text);
+  for (std::size_t i = 0; i < history.entries.size(); ++i) {
+    const Entry& entry = history.entries[i].entry;
+    if (is_outcome(entry.kind) && entry.name == wanted.name && entry.occurrence == wanted.count) return i + 1;
+  }
+  std::string known;
+  for (const StepInfo& step : steps_of(history))
+    known += fmt::format("\n  {}#{}", harmless(step.name), step.occurrence);
+  throw InvalidConfigError(fmt::format("No step {} has ended in this history. Its steps:{}", quoted(text), known));
+}
+
+std::size_t end_of_time(const InstanceHistory& history, TimePoint at) {
+  const auto later = std::ranges::find_if(history.entries, [&](const auto& each) { return each.entry.at > at; });
+  return static_cast<std::size_t>(later - history.entries.begin());
+}
+
+class Replay {
+ public:
+  Replay(Console& console, Source source, std::size_t end) : console_(console), source_(std::move(source)), end_(end) {
+    Status status = Status::running;
+    for (const auto& [cursor, entry] : history().entries) statuses_.push_back(status = status_after(entry, status));
+  }
+
+  void walk() { console_.json() ? walk_json() : walk_text(); }
+
+  void interactive() {
+    std::size_t at = 0;
+    show(at);
+    for (;;) {
+      const auto answer = console_.ask("next, back, state or quit? ");
+      if (!answer || answer->starts_with('q')) return;
+      if (answer->starts_with('s'))
+        print_state(at);
+      else if (answer->starts_with('b'))
+        show(at -= at > 0 ? 1 : 0);
+      else if (answer->empty() || answer->starts_with('n'))
+        show(at += at < end_ ? 1 : 0);
+      else
+        console_.line(fmt::format("{} is not a command here.", quoted(*answer)));
+    }
+  }
+
+ private:
+  const InstanceHistory& history() const { return source_.history; }
+  Status status_at(std::size_t count) const { return count == 0 ? Status::queued : statuses_[count - 1]; }
+
+  // What was known after so many entries.
+  InstanceHistory until(std::size_t count) const {
+    InstanceHistory part = history();
+    part.entries.resize(count);
+    part.info.status = status_at(count);
+    if (count > 0) part.info.updated = part.entries.back().entry.at;
+    return part;
+  }
+
+  void show(std::size_t count) {
+    if (count == 0)
+      console_.line(fmt::format("0/{}  {}  created {}", end_, source_.label, moment(history().info.created)));
+    else
+      console_.line(fmt::format("{}/{}  {}", count, end_, entry_line(console_, history().entries[count - 1].entry)));
+  }
+
+  void print_state(std::size_t count) {
+    const InstanceHistory part = until(count);
+    console_.line(fmt::format("{}  {}", status_text(console_, part.info.status), source_.label));
+    const TimePoint at = count == 0 ? part.info.created : part.info.updated;
+    print_timeline(console_, part.info, steps_of(part), at);
+    const InstanceStatus status = status_of(part);
+    if (!status.output.empty()) console_.line("output  " + preview(status.output, console_.some_width() - 8));
+    if (status.failure) console_.line("error   " + summary(*status.failure));
+  }
+
+  void walk_text() {
+    for (std::size_t count = 1; count <= end_; ++count) show(count);
+    console_.line();
+    print_state(end_);
+  }
+
+  // With each entry its step as it stood then.
+  void walk_json() {
+    std::map<std::uint32_t, InstanceHistory> steps;
+    for (std::size_t i = 0; i < end_; ++i) {
+      const RecordedEntry& recorded = history().entries[i];
+      std::string step = "null";
+      if (recorded.entry.kind < EntryKind::rollback_started) {
+        InstanceHistory& own = steps[recorded.entry.step];
+        if (own.entries.empty()) own.inbox = history().inbox;
+        own.entries.push_back(recorded);
+        step = to_json(steps_of(own).front());
+      }
+      console_.line(JsonObject()
+                        .raw("entry", to_json(history().info, recorded))
+                        .text("status", to_string(statuses_[i]))
+                        .raw("step", step)
+                        .take());
+    }
+  }
+
+  Console& console_;
+  Source source_;
+  std::size_t end_;
+  std::vector<Status> statuses_;  // after each entry
+};
+
+}  // namespace
+
+int replay(Context& context, const ReplayRequest& request) {
+  Source source = load_source(context, request.name);
+  std::size_t end = source.history.entries.size();
+  if (!request.until.empty()) end = end_of_step(source.history, request.until);
+  if (request.at) end = std::min(end, end_of_time(source.history, *request.at));
+  Replay replay(context.console, std::move(source), end);
+  context.close();  // a person may take their time
+  if (request.step)
+    replay.interactive();
+  else
+    replay.walk();
+  return kOk;
+}
+
+}  // namespace workflows::cli

@@ -1,0 +1,99 @@
+#include <workflows/history.h>
+
+#include <algorithm>
+#include <set>
+
+#include "engine/values/json.h"
+
+namespace workflows {
+namespace {
+
+constexpr std::string_view kRedacted = "\"[REDACTED]\"";
+
+// The config stands with the identity of a step, so it is on one of its entries at least.
+std::set<std::uint32_t> sensitive_steps(const InstanceHistory& history) {
+  std::set<std::uint32_t> steps;
+  for (const auto& [cursor, entry] : history.entries) {
+    const auto config = values::raw_member(entry.detail, "config");
+    if (!values::raw_member(config, "sensitive").empty()) steps.insert(entry.step);
+  }
+  return steps;
+}
+
+bool is_failure(EntryKind kind) {
+  return kind == EntryKind::attempt_failed || kind == EntryKind::step_failed || kind == EntryKind::wait_timed_out ||
+         kind == EntryKind::rollback_started || kind == EntryKind::instance_errored;
+}
+
+// Entries that tell how the engine itself went on carry nothing of the user's.
+bool is_the_engines(EntryKind kind) {
+  return kind == EntryKind::paused || kind == EntryKind::version || kind == EntryKind::restarted;
+}
+
+class Redactor {
+ public:
+  explicit Redactor(InstanceHistory history) : document_{.history = std::move(history)} {}
+
+  HistoryDocument sensitive() {
+    const auto steps = sensitive_steps(document_.history);
+    for (auto& [cursor, entry] : document_.history.entries) {
+      if (entry.kind >= EntryKind::rollback_started || !steps.contains(entry.step)) continue;
+      if (!is_failure(entry.kind)) hide(entry.value);
+      if (entry.event != 0) hide_event(entry.event);
+    }
+    return std::move(document_);
+  }
+
+  HistoryDocument everything() {
+    hide(document_.history.params);
+    for (InboxEvent& event : document_.history.inbox) hide(event.payload);
+    for (auto& [cursor, entry] : document_.history.entries) {
+      if (is_failure(entry.kind))
+        hide_failure(entry.value);
+      else if (!is_the_engines(entry.kind))
+        hide(entry.value);
+    }
+    return std::move(document_);
+  }
+
+ private:
+  void hide(std::string& value) {
+    if (value.empty() || value == "null") return;
+    value = kRedacted;
+    document_.redacted = true;
+  }
+
+  void hide_event(std::int64_t id) {
+    const auto found = std::ranges::find(document_.history.inbox, id, &InboxEvent::id);
+    if (found != document_.history.inbox.end()) hide(found->payload);
+  }
+
+  void hide_failure(std::string& value) {
+    if (value.empty()) return;
+    const Failure known = Failure::from_json(value);
+    Failure shown;
+    shown.type = known.type;
+    shown.message = "[REDACTED]";
+    shown.retryable = known.retryable;
+    value = shown.to_json();
+    document_.redacted = true;
+  }
+
+  HistoryDocument document_;
+};
+
+}  // namespace
+
+HistoryDocument redact(InstanceHistory history, Redaction redaction) {
+  switch (redaction) {
+    case Redaction::sensitive:
+      return Redactor(std::move(history)).sensitive();
+    case Redaction::everything:
+      return Redactor(std::move(history)).everything();
+    case Redaction::nothing:
+      break;
+  }
+  return {.history = std::move(history)};
+}
+
+}  // namespace workflows

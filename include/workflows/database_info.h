@@ -1,0 +1,47 @@
+#pragma once
+// What a database as a whole says: counts, and what is wrong with it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <workflows/instance_info.h>
+#include <workflows/journal.h>
+#include <workflows/time.h>
+
+namespace workflows {
+
+struct StatusCount {
+  std::string workflow{};
+  Status status{};
+  std::uint64_t instances = 0;
+
+  bool operator==(const StatusCount&) const = default;
+};
+
+struct Statistics {
+  std::vector<StatusCount> counts{};           // by name of the workflow, then by status
+  std::optional<TimePoint> oldest_runnable{};  // since when the longest-waiting queued instance is queued
+  std::uint64_t recent_steps = 0;              // outcomes of steps ...
+  Millis recent{};                             // ... recorded in the last minute, or less if that was too many to count
+  std::uint64_t engines = 0;                   // that have the database open, or died without closing it
+  std::uint64_t file_bytes = 0;
+  std::uint64_t wal_bytes = 0;  // written, and not yet moved into the file
+};
+
+// An entry, and whose it is.
+struct JournalEntry {
+  InstanceKey instance = 0;
+  RecordedEntry recorded{};
+};
+
+struct Finding {
+  enum class Severity : std::uint8_t { problem, note };
+  Severity severity{};
+  std::string check{};    // a word for programs: "orphan_rows"
+  std::string message{};  // what was found
+  std::string advice{};   // what to do
+};
+
+}  // namespace workflows

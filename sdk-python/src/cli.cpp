@@ -1,0 +1,59 @@
+// The command line, for the console script of the package.
+
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include <workflows/error.h>
+
+#include "bindings.h"
+#include "engine/cli/cli.h"
+
+namespace py = pybind11;
+
+namespace workflows::python {
+namespace {
+
+py::dict to_dict(const cli::CodeRequest& request) {
+  py::dict dict;
+  dict["command"] = request.command;
+  dict["db"] = request.database;
+  dict["json"] = request.json;
+  dict["targets"] = request.targets;
+  dict["id"] = request.id;
+  dict["params"] = request.params;
+  dict["all"] = request.all;
+  dict["workflow"] = request.workflow;
+  dict["status"] = request.status;
+  return dict;
+}
+
+// `accept` takes a request that needs Python code, to carry it out when this has returned.
+int cli_main(const std::vector<std::string>& arguments, const py::function& accept) {
+  const py::gil_scoped_release unlocked;
+  return cli::run(arguments, [&](const cli::CodeRequest& request) {
+    const py::gil_scoped_acquire locked;
+    accept(to_dict(request));
+    return 0;
+  });
+}
+
+// Of a code as `.code` of an exception has it.
+int cli_exit_code(const std::string& code) {
+#define X(name, type, number) \
+  if (code == #name) return number;
+  WORKFLOWS_ERRORS(X)
+#undef X
+  return 1;
+}
+
+}  // namespace
+
+void bind_cli(py::module_& module) {
+  module.def("cli_main", &cli_main, py::arg("arguments"), py::arg("accept"));
+  module.def("cli_exit_code", &cli_exit_code, py::arg("code"));
+}
+
+}  // namespace workflows::python

@@ -1,0 +1,125 @@
+"""The console script `workflows`: the native command line, and the commands that need Python code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from types import ModuleType
+from typing import Any, TypedDict
+
+from workflows import _core
+from workflows._define import define
+from workflows._errors import InvalidConfigError, WorkflowsError
+
+
+class Request(TypedDict):
+    """A command that needs Python code, as the native command line understood it."""
+
+    command: str
+    db: str
+    json: bool
+    targets: list[str]
+    id: str
+    params: str
+    all: bool
+    workflow: str
+    status: str
+
+
+def main() -> int:
+    """Runs the command line of this process; returns the exit code."""
+    requests: list[Request] = []
+    sys.stdout.flush()
+    # The native part is one uninterruptible call for Python: signals do what they do to any program.
+    before = [(number, signal.signal(number, signal.SIG_DFL)) for number in (signal.SIGINT, signal.SIGPIPE)]
+    code = _core.cli_main(sys.argv[1:], requests.append)
+    for number, handler in before:
+        signal.signal(number, handler)
+    return carry_out(requests[0]) if requests else code
+
+
+def carry_out(request: Request) -> int:
+    """Carries out a command that needs Python code; returns the exit code."""
+    try:
+        return _run_command(request)
+    except WorkflowsError as error:
+        return _fail(request, error.code, str(error), _core.cli_exit_code(error.code))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def load(target: str) -> Any:
+    """What MODULE:NAME names. InvalidConfigError says why there is nothing."""
+    module_name, colon, name = target.partition(":")
+    if not colon or not name:
+        raise InvalidConfigError(f"The workflow {target!r} is not accepted. Accepted: MODULE:NAME, such as shop:Order.")
+    module = load_module(module_name)
+    found = getattr(module, name, None)
+    if found is None:
+        known = ", ".join(workflow_names(module)) or "none"
+        raise InvalidConfigError(f"The module {module_name!r} has no {name!r}. Its workflows: {known}.")
+    try:
+        define(found)
+    except TypeError as error:
+        raise InvalidConfigError(str(error)) from None
+    return found
+
+
+def load_module(name: str) -> ModuleType:
+    """The module, looked for in the working directory first, as `python -m` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # a module that it needs itself
+        raise InvalidConfigError(
+            f"There is no module {name!r}. Looked for in {os.getcwd()} and where Python finds its packages."
+        ) from None
+
+
+def workflow_names(module: ModuleType) -> list[str]:
+    """The names by which a module has workflows of its own."""
+    return [name for name, value in vars(module).items() if _is_workflow(value, module)]
+
+
+def _is_workflow(value: object, module: ModuleType) -> bool:
+    if getattr(value, "__module__", None) != module.__name__:
+        return False  # imported from elsewhere
+    try:
+        define(value)
+    except (TypeError, WorkflowsError):
+        return False
+    return True
+
+
+def _run_command(request: Request) -> int:
+    if request["command"] == "run":
+        from workflows import _cli_run  # importing the package does not need it
+
+        return _cli_run.run(request)
+    if request["command"] == "worker":
+        from workflows import _cli_worker
+
+        return _cli_worker.serve(request)
+    from workflows import _cli_replay
+
+    return _cli_replay.replay(request)
+
+
+def _fail(request: Request, code: str, message: str, exit_code: int) -> int:
+    if request["json"]:
+        message = json.dumps({"error": {"code": code, "message": message, "exit_code": exit_code}}, ensure_ascii=False)
+    else:
+        message = f"workflows: {harmless(message)}"
+    print(message, file=sys.stderr)
+    return exit_code
+
+
+def harmless(text: str) -> str:
+    """Text in which nothing but line breaks acts on a terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else f"\\u{ord(c):04x}" for c in text)

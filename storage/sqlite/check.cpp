@@ -1,0 +1,228 @@
+// Is the database sound? Each check is one look through a table, and says what to do about what it finds.
+
+#include <fmt/format.h>
+
+#include <array>
+#include <set>
+#include <string_view>
+
+#include "storage/sqlite/sqlite_store.h"
+
+namespace workflows::storage::sqlite {
+namespace {
+
+using Severity = Finding::Severity;
+
+constexpr std::string_view kRestore =
+    "Stop every engine and restore the file from a backup; `workflows export` saves what can still be read";
+constexpr std::string_view kReport = "Keep a copy of the file and report this: the engine should never leave it so";
+constexpr std::string_view kRemoveByHand = "Nothing needs them; they only take room";
+
+// A query whose every row is something wrong. {0} and on are its columns.
+struct Check {
+  std::string_view name;
+  std::string_view looks_at;
+  const char* sql;
+  const char* message;
+  std::string_view advice;
+  Severity severity = Severity::problem;
+};
+
+#define WORKFLOWS_SQL_NAMED "(SELECT name FROM workflows WHERE workflows.id = i.workflow), i.id, i.generation"
+
+constexpr std::array kChecks = {
+    Check{"broken_chain", "histories",
+          "SELECT j.seq, j.instance, j.prev FROM journal j LEFT JOIN journal p ON p.seq = j.prev "
+          "WHERE j.prev <> 0 AND (p.seq IS NULL OR p.instance <> j.instance OR j.prev >= j.seq)",
+          "entry {} of the instance with key {} follows entry {}, which is not one of that instance", kRestore},
+    Check{"forked_chain", "histories",
+          "SELECT instance, prev FROM journal WHERE instance <> 0 GROUP BY instance, prev HAVING count(*) > 1",
+          "in the history of the instance with key {} two entries follow entry {}", kRestore},
+    Check{"lost_head", "histories",
+          "SELECT " WORKFLOWS_SQL_NAMED ", i.head FROM instances i LEFT JOIN journal j ON j.seq = i.head "
+          "WHERE i.head <> 0 AND i.status <> 19 AND (j.seq IS NULL OR j.instance <> i.key)",
+          "{}/{}@{} ends with entry {}, which is not one of it", kRestore},
+    Check{"stale_head", "histories",
+          "SELECT " WORKFLOWS_SQL_NAMED ", j.newest, i.head FROM instances i "
+          "JOIN (SELECT instance, max(seq) AS newest FROM journal GROUP BY instance) j ON j.instance = i.key "
+          "WHERE i.unsettled = 0 AND i.status <> 19 AND j.newest <> i.head",
+          "{}/{}@{} has entry {}, but its history ends with entry {}", kReport},
+    Check{"orphan_entries", "orphans",
+          "SELECT count(*), min(seq) FROM journal WHERE instance <> 0 AND instance NOT IN (SELECT key FROM instances) "
+          "HAVING count(*) > 0",
+          "{} entries of the journal belong to no instance, the first is entry {}", kRemoveByHand},
+    Check{"orphan_events", "orphans",
+          "SELECT count(*), min(id) FROM inbox WHERE instance NOT IN (SELECT key FROM instances) HAVING count(*) > 0",
+          "{} events belong to no instance, the first is event {}", kRemoveByHand},
+    Check{"orphan_values", "orphans",
+          "SELECT count(*), min(id) FROM blobs WHERE id NOT IN ("
+          "SELECT params FROM instances WHERE typeof(params) = 'integer' "
+          "UNION ALL SELECT value FROM journal WHERE typeof(value) = 'integer' "
+          "UNION ALL SELECT payload FROM inbox WHERE typeof(payload) = 'integer') HAVING count(*) > 0",
+          "{} large values belong to nothing, the first is blob {}", kRemoveByHand},
+    Check{"lost_values", "orphans",
+          "SELECT count(*), min(id) FROM (SELECT params AS id FROM instances WHERE typeof(params) = 'integer' "
+          "UNION ALL SELECT value FROM journal WHERE typeof(value) = 'integer' "
+          "UNION ALL SELECT payload FROM inbox WHERE typeof(payload) = 'integer') "
+          "WHERE id NOT IN (SELECT id FROM blobs) HAVING count(*) > 0",
+          "{} large values are missing, the first is blob {}", kRestore},
+    Check{"event_taken_twice", "events",
+          "SELECT event, count(*) FROM journal WHERE kind = 8 AND event <> 0 GROUP BY event HAVING count(*) > 1",
+          "event {} was delivered {} times", kReport},
+    Check{"event_not_marked", "events",
+          "SELECT inbox.id, j.seq FROM journal j JOIN inbox ON inbox.id = j.event WHERE j.kind = 8 AND inbox.taken = 0",
+          "event {} was delivered by entry {}, but is not marked as taken", kReport},
+    Check{"event_without_delivery", "events",
+          "SELECT inbox.id, " WORKFLOWS_SQL_NAMED
+          " FROM inbox JOIN instances i ON i.key = inbox.instance WHERE taken = 1 AND i.status <> 19 "
+          "AND inbox.id NOT IN (SELECT event FROM journal WHERE kind = 8 AND event IS NOT NULL)",
+          "event {} of {}/{}@{} is marked as taken, but no entry delivered it", kReport},
+    Check{"unknown_owner", "owners",
+          "SELECT " WORKFLOWS_SQL_NAMED
+          ", i.owner FROM instances i WHERE i.owner <> 0 AND i.owner NOT IN (SELECT id FROM owners)",
+          "{}/{}@{} belongs to engine {}, which does not exist: nothing wakes it", kReport},
+    Check{"finished_with_owner", "owners",
+          "SELECT " WORKFLOWS_SQL_NAMED ", i.owner FROM instances i WHERE i.status >= 16 AND i.owner <> 0",
+          "{}/{}@{} is finished, but still belongs to engine {}", kReport},
+    Check{"running_without_owner", "owners",
+          "SELECT " WORKFLOWS_SQL_NAMED " FROM instances i WHERE i.status IN (1, 3) AND i.owner = 0",
+          "{}/{}@{} is running, but belongs to no engine: nothing wakes it", kReport},
+    Check{"waits_for_nothing", "wake-ups",
+          "SELECT " WORKFLOWS_SQL_NAMED
+          " FROM instances i WHERE i.status = 2 AND i.wake IS NULL AND i.unsettled = 0 AND NOT EXISTS ("
+          "WITH RECURSIVE chain(seq) AS (SELECT i.head UNION ALL SELECT prev FROM journal JOIN chain USING (seq) "
+          "WHERE prev <> 0) SELECT 1 FROM chain JOIN journal w ON w.seq = chain.seq AND w.kind = 7 WHERE NOT EXISTS ("
+          "SELECT 1 FROM chain c JOIN journal e ON e.seq = c.seq WHERE e.step = w.step AND e.kind IN (8, 9)))",
+          "{}/{}@{} is waiting, but neither for a time nor for an event: nothing wakes it", kReport},
+    Check{"process_lost_often", "attempts",
+          "SELECT " WORKFLOWS_SQL_NAMED ", count(*) FROM journal j JOIN instances i ON i.key = j.instance "
+          "WHERE j.kind = 2 AND i.status < 16 AND j.value LIKE '{\"type\":\"ProcessLost\"%' GROUP BY i.key "
+          "HAVING count(*) >= 3",
+          "{}/{}@{} was running when the process died, {} times: it may be what kills it",
+          "Look at its step with `workflows inspect`, and pause or terminate it"},
+    Check{"nobody_runs", "wake-ups",
+          "SELECT (SELECT name FROM workflows WHERE workflows.id = i.workflow), count(*) FROM instances i "
+          "WHERE i.owner = 0 AND i.status < 16 AND (i.status IN (0, 5) OR (i.status = 2 AND i.wake <= ?1)) "
+          "AND i.updated <= ?1 GROUP BY i.workflow",
+          "{1} instances of workflow {0} could go on, and no engine has taken them for a minute",
+          "Start an engine that has this workflow", Severity::note},
+    Check{"diverged", "wake-ups",
+          "SELECT " WORKFLOWS_SQL_NAMED
+          " FROM instances i JOIN journal j ON j.seq = i.head WHERE i.status = 4 AND j.kind = 25 "
+          "AND j.value LIKE '%\"reason\":\"diverged\"%'",
+          "{}/{}@{} is paused: the code diverged from its history",
+          "`workflows inspect` shows where; run the code that it began with, or restart it from an earlier step",
+          Severity::note},
+};
+
+constexpr std::size_t kShownEach = 10;
+
+std::string described(const Check& check, const Query& row) {
+  std::array<std::string, 5> cells;
+  for (int column = 0; column < row.columns(); ++column)
+    cells.at(static_cast<std::size_t>(column)) = std::string(row.text(column));
+  return fmt::format(fmt::runtime(check.message), cells[0], cells[1], cells[2], cells[3], cells[4]);
+}
+
+void run(Connection& connection, const Check& check, TimePoint now, std::vector<Finding>& findings) {
+  std::size_t found = 0;
+  const bool needs_time = std::string_view(check.sql).find("?1") != std::string_view::npos;
+  Query row(connection, check.sql);
+  if (needs_time) row.bind_next(now - std::chrono::minutes(1));
+  while (row.next()) {
+    if (++found > kShownEach) continue;
+    findings.push_back({.severity = check.severity,
+                        .check = std::string(check.name),
+                        .message = described(check, row),
+                        .advice = std::string(check.advice)});
+  }
+  if (found > kShownEach)
+    findings.push_back({.severity = check.severity,
+                        .check = std::string(check.name),
+                        .message = fmt::format("and {} more like these", found - kShownEach),
+                        .advice = std::string(check.advice)});
+}
+
+void check_integrity(Connection& connection, std::vector<Finding>& findings) {
+  for (Query row(connection, "PRAGMA integrity_check(20)"); row.next();) {
+    if (row.text(0) == "ok") continue;
+    findings.push_back({.severity = Severity::problem,
+                        .check = "integrity",
+                        .message = fmt::format("SQLite finds damage: {}", row.text(0)),
+                        .advice = std::string(kRestore)});
+  }
+}
+
+void check_schema(Connection& connection, std::vector<Finding>& findings) {
+  std::set<std::string, std::less<>> known;
+  for (Query row(connection, "SELECT name FROM sqlite_schema"); row.next();) known.emplace(row.text(0));
+  constexpr std::array<std::string_view, 15> kNeeded = {"workflows",
+                                                        "instances",
+                                                        "journal",
+                                                        "inbox",
+                                                        "blobs",
+                                                        "owners",
+                                                        "notices",
+                                                        "instances_by_id",
+                                                        "instances_unfinished",
+                                                        "instances_expiring",
+                                                        "instances_removed",
+                                                        "inbox_by_instance",
+                                                        "inbox_event_ids",
+                                                        "inbox_untaken",
+                                                        "notices_by_owner"};
+  for (const auto name : kNeeded) {
+    if (known.contains(name)) continue;
+    findings.push_back({.severity = Severity::problem,
+                        .check = "schema",
+                        .message = fmt::format("the table or index {} is missing", name),
+                        .advice = std::string(kRestore)});
+  }
+}
+
+void check_sqlite(std::vector<Finding>& findings) {
+  constexpr int kFixed = 3'051'003;
+  if (sqlite3_libversion_number() >= kFixed) return;
+  findings.push_back(
+      {.severity = Severity::note,
+       .check = "sqlite_wal_reset",
+       .message = fmt::format("SQLite {} can lose data when a foreign program checkpoints the file while "
+                              "an engine writes (fixed in 3.51.3); engines themselves avoid it",
+                              sqlite3_libversion()),
+       .advice = "Do not open the file with other SQLite tools while engines run"});
+}
+
+void check_wal(const std::string& path, std::uint64_t wal_bytes, std::vector<Finding>& findings) {
+  constexpr std::uint64_t kMany = 256 << 20;
+  if (wal_bytes < kMany) return;
+  findings.push_back({.severity = Severity::problem,
+                      .check = "wal_size",
+                      .message = fmt::format("'{}-wal' has {} MB: some program reads the database without end, so that "
+                                             "the log cannot be moved into the file",
+                                             path, wal_bytes >> 20),
+                      .advice = "Find the program with `fuser` and end its transaction"});
+}
+
+}  // namespace
+
+std::expected<std::vector<Finding>, Error> SqliteStore::check(TimePoint now,
+                                                              const std::function<void(std::string_view)>& progress) {
+  std::vector<Finding> findings;
+  const auto look = [&](std::string_view at, const std::function<void()>& work) {
+    progress(at);
+    return read(work);  // each as of a moment of its own: a long one would keep the log from being moved
+  };
+  auto done = look("the file", [&] { check_integrity(*connection_, findings); });
+  if (done) done = look("the tables", [&] { check_schema(*connection_, findings); });
+  const bool readable = findings.empty();
+  for (const Check& check : kChecks) {
+    if (!done || !readable) break;
+    done = look(check.looks_at, [&] { run(*connection_, check, now, findings); });
+  }
+  if (!done) return std::unexpected(done.error());
+  check_sqlite(findings);
+  if (const auto statistics = this->statistics(now)) check_wal(connection_->path(), statistics->wal_bytes, findings);
+  return findings;
+}
+
+}  // namespace workflows::storage::sqlite

@@ -1,0 +1,205 @@
+"""Files and arguments that nobody should give: an error of the table, never worse, and nothing is changed."""
+
+import json
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cli_support import Cli
+from histories import History, complete_order, hostile, imported
+
+READING = [
+    ["list"],
+    ["inspect", "o-1"],
+    ["stats"],
+    ["doctor"],
+    ["tail", "o-1"],
+    ["export", "o-1"],
+    ["graph", "o-1"],
+    ["replay", "o-1"],
+]
+
+FUZZING = settings(deadline=None, derandomize=True, database=None)  # the same examples in every run
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
+
+
+def foreign(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t(x)")
+    database.close()
+
+
+BAD_FILES: dict[str, Any] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("not a database\n" * 100),
+    "short": lambda path: path.write_bytes(b"SQLite format 3\0" + b"\0" * 20),
+    "foreign": foreign,
+    "folder": lambda path: path.mkdir(),
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_file_that_is_not_ours_is_refused_and_not_touched(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "bad.db"
+    BAD_FILES[kind](file)
+    before = state_of(tmp_path) if file.is_file() else None
+    for arguments in READING:
+        error = Cli(file).error(*arguments)
+        assert error["exit_code"] in {20, 22, 23}
+        assert str(file) in error["message"]
+    assert before is None or state_of(tmp_path) == before
+
+
+def test_a_file_of_a_newer_version_is_refused(own_shop: Cli) -> None:
+    with sqlite3.connect(own_shop.db) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    assert own_shop.error("list")["exit_code"] == 23
+
+
+def test_a_damaged_file_is_an_error_or_a_finding(own_shop: Cli) -> None:
+    good = own_shop.db.read_bytes()
+    for page in range(1, len(good) // 4096):
+        own_shop.db.write_bytes(good[: page * 4096] + b"\xa5" * 4096 + good[(page + 1) * 4096 :])
+        for arguments in READING:
+            assert own_shop(*arguments).code in {0, 1, 3, 20, 22}
+        assert own_shop("doctor").code != 0
+    own_shop.db.write_bytes(good[:-4096])
+    assert own_shop.error("list")["code"] == "store_corrupt"
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        ("UPDATE journal SET prev = 3 WHERE seq = 12", "broken_chain"),
+        ("UPDATE journal SET prev = 3 WHERE seq = 6", "forked_chain"),
+        ("UPDATE instances SET head = 3 WHERE id = 'o-2'", "lost_head"),
+        ("UPDATE instances SET head = 9 WHERE id = 'o-1'", "stale_head"),
+        ("DELETE FROM instances WHERE id = 'o-2'", "orphan_entries"),
+        ("UPDATE inbox SET instance = 99", "orphan_events"),
+        ("INSERT INTO blobs(data) VALUES('x')", "orphan_values"),
+        ("UPDATE instances SET params = 77 WHERE id = 'o-2'", "lost_values"),
+        ("UPDATE journal SET event = 1, kind = 8 WHERE seq = 12", "event_taken_twice"),
+        ("UPDATE inbox SET taken = 0", "event_not_marked"),
+        ("UPDATE inbox SET taken = 1", "event_without_delivery"),
+        ("UPDATE instances SET owner = 5 WHERE id = 'o-3'", "unknown_owner"),
+        ("UPDATE instances SET owner = 5 WHERE id = 'o-2'", "finished_with_owner"),
+        ("UPDATE instances SET status = 1 WHERE id = 'o-3'", "running_without_owner"),
+        ("UPDATE instances SET status = 2 WHERE id = 'o-3'", None),  # it waits for an event
+        ("UPDATE instances SET status = 2, head = 15 WHERE id = 'o-3'", "waits_for_nothing"),
+        ("DROP INDEX inbox_untaken", "schema"),
+    ],
+)
+def test_the_doctor_finds_what_is_wrong(own_shop: Cli, damage: str, check: str | None) -> None:
+    with sqlite3.connect(own_shop.db) as database:
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute(damage)
+    database.close()
+    report = own_shop.json("doctor", "doctor", code=0 if check is None else 1)
+    problems = {finding["check"] for finding in report["findings"] if finding["severity"] == "problem"}
+    assert (check in problems) if check else not problems
+    assert all(finding["advice"] for finding in report["findings"])
+
+
+@pytest.mark.parametrize(
+    "word", ["--help-me", "-x", "--", "-", "a/b/c", "o-1@", "@1", "/", "", "o-1\n", "\x1b[2J", "名前", "a" * 5000]
+)
+def test_ids_that_look_like_something_else_are_refused(shop: Cli, word: str) -> None:
+    for arguments in (["inspect", word], ["inspect", "--", word]):
+        answer = shop(*arguments)
+        assert answer.code == 2, answer
+        assert "\x1b" not in answer.err
+
+
+@settings(FUZZING, max_examples=80)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "inspect",
+                "list",
+                "tail",
+                "replay",
+                "diff",
+                "o-1",
+                "o-2",
+                "--json",
+                "--until",
+                "--at",
+                "--status",
+                "--limit",
+                "--step",
+                "-1",
+                "9" * 30,
+                "charge",
+                "[",
+                "[]",
+                "{}",
+                "%%",
+                "--count",
+                "=",
+                "--db=",
+                "'",
+                '"',
+                "@",
+                "\\",
+            ]
+        ),
+        max_size=6,
+    )
+)
+def test_no_arguments_do_harm(shop: Cli, words: list[str]) -> None:
+    assert shop(*words, stdin="").code in {0, 1, 2, 3, 5, 20}
+
+
+def test_a_huge_value_is_cut_with_a_hint_and_whole_in_json(tmp_path: Path) -> None:
+    cli = imported(
+        tmp_path, History("order", "o-1", "p" * 3_000_000).do("big", 0, 1, "x" * 2_000_000).complete(2, "y" * 2_000_000)
+    )
+    shown = cli.ok("inspect", "o-1")
+    assert len(shown) < 3000
+    assert shown.count("--json shows all") == 3
+    assert len(cli.json("inspect", "inspect", "o-1")["output"]) == 2_000_000
+
+
+def test_hostile_texts_stay_what_they_are_in_json(tmp_path: Path) -> None:
+    cli = imported(tmp_path, hostile())
+    assert cli.json("inspect", "inspect", "evil")["params"]["text"] == hostile().params["text"]
+    assert "\x1b" not in cli("--json", "inspect", "evil").out
+
+
+GOOD = complete_order().document()
+
+
+@settings(FUZZING, max_examples=60)
+@given(st.integers(0, len(GOOD) - 1), st.sampled_from(['"', "{", "}", "[", "0", "-", "\\", "", "null", "1e999", "é"]))
+def test_no_broken_document_does_harm(tmp_path_factory: pytest.TempPathFactory, at: int, what: str) -> None:
+    cli = Cli(tmp_path_factory.mktemp("fuzz") / "a.db")
+    answer = cli("import", "-", stdin=GOOD[:at] + what + GOOD[at + 1 :])
+    assert answer.code in {0, 2, 11, 23}, answer
+    if answer.code == 0:
+        assert json.loads(cli.ok("doctor", "--json"))["sound"]
+
+
+def test_output_that_does_not_arrive_is_an_error(shop: Cli) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*shop.door, "export", "o-1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=shop.environment(),
+            check=False,
+        )
+    assert done.returncode == 20
+    assert "No space left on device" in done.stderr
