@@ -119,7 +119,7 @@ bool Instance::is_recorded(StepKind kind, const std::string& name) const {
 
 std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name, Source source) {
   if (auto error = refusal([&] { check_step_name(name); })) return std::unexpected(std::move(*error));
-  if (result_) {
+  if (result_ && !is_parked()) {
     return std::unexpected(Error{ErrorCode::instance_finished, "step '" + name + "' was asked for after the run of '" +
                                                                    identity_.id + "' had ended; await it inside run"});
   }
@@ -346,7 +346,7 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
 
 void Instance::abandon(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
-  if (step.forsaken || result_) return;
+  if (step.forsaken || (result_ && !is_parked())) return;
   cancels_ = true;
   step.forsaken = true;
   step.forsaken_early |= step.phase < Phase::ending;
@@ -356,6 +356,7 @@ void Instance::abandon(Ticket ticket, TimePoint now) {
 }
 
 void Instance::finish(BodyOutcome outcome, TimePoint now) {
+  if (is_parked()) finished_meanwhile_ = std::move(outcome);
   if (result_ || chain_began_) return;
   if (limits_.determinism != Determinism::ignore) {
     if (const auto missing = missing_step()) return diverge(*missing, now);
@@ -699,7 +700,7 @@ void Instance::append(Entry&& entry, Urgency urgency) {
 // The newest question reaches the disk before what will let the code go on: else same-named steps could change places
 // when the process dies right after that (S14). Requires: what is taken together is committed together.
 void Instance::take_effects(std::vector<Effect>& effects) {
-  if (std::exchange(lets_go_on_, false) && !steps_[newest_].recorded) {
+  if (std::exchange(lets_go_on_, false) && !chain_began_ && !steps_[newest_].recorded) {
     record_question(newest_);
     std::rotate(effects_.begin(), effects_.end() - 1, effects_.end());
   }
@@ -710,12 +711,11 @@ void Instance::take_effects(std::vector<Effect>& effects) {
 
 bool Instance::replaying() const {
   if (chain_began_) return false;
-  return delivered_ < order_.size() ||
-         std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
+  return !caught_up() || (limits_.replay_only && !result_) || has_late();
 }
 
 bool Instance::waiting() const {
-  return !result_ && busy_ == 0 && held_.empty() && !pausing_ && !replaying() &&
+  return !result_ && busy_ == 0 && held_.empty() && !pausing_ && delivered_ == order_.size() && !has_late() &&
          (!deadlines_.empty() || endless_waits_ > 0);
 }
 

@@ -86,7 +86,7 @@ void Instance::park_if_quiet(TimePoint now) {
 
 void Instance::resume(TimePoint now) {
   if (!pausing_) return;
-  if (result_ && result_->kind == EntryKind::paused) result_.reset();  // the store did not accept it any more
+  if (is_parked()) result_.reset();  // the store did not accept it any more
   if (result_) return;
   pausing_ = false;
   Entry resumed;
@@ -100,6 +100,7 @@ void Instance::resume(TimePoint now) {
     if (!waits.empty()) take_events(type, now);
   }
   go_ahead(now);
+  if (auto outcome = std::exchange(finished_meanwhile_, std::nullopt)) finish(std::move(*outcome), now);
 }
 
 // Timers that stood still get the time that was left.
@@ -122,6 +123,7 @@ bool Instance::can_be_rolled_back(Ticket ticket) const {
 }
 
 void Instance::roll_back(TimePoint now) {
+  if (is_parked()) result_.reset();  // the store did not accept it any more
   if (result_ || rolling_back_) return;
   pausing_ = false;
   roll_back_asked_ = true;
@@ -263,6 +265,7 @@ void Instance::diverge(Ticket missing, TimePoint now) {
     if (!order_[k].unheard && steps_[ticket].asked) divergence.asked.push_back(described(ticket));
   }
   stop_everything();
+  pausing_ = false;
   if (limits_.replay_only || limits_.determinism == Determinism::pause) {
     end_run(EntryKind::paused, to_json(divergence), now);
   } else {

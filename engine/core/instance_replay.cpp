@@ -241,6 +241,10 @@ bool Instance::is_late(const Step& step) const {
   return step.asked && step.forsaken_before && !step.forsaken && step.phase == Phase::ended;
 }
 
+bool Instance::has_late() const {
+  return std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
+}
+
 bool Instance::is_to_be_cancelled() const {
   const auto is = [](const Step& step) { return step.asked && step.forsaken_before && !step.forsaken; };
   return std::ranges::any_of(steps_, is);

@@ -165,7 +165,7 @@ TEST_F(CppSteps, S38_CodeBetweenStepsKnowsWhenItReplays) {
   engine = start(code);
   engine->get("test", "one").send_event("go", 1);
   engine->get("test", "one").result();
-  EXPECT_EQ(replaying, (std::vector<bool>{false, false, true, false, false}));
+  EXPECT_EQ(replaying, (std::vector<bool>{false, false, true, true, false}));
 }
 
 // ---------------------------------------------------------------- names and options
