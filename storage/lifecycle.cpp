@@ -63,8 +63,6 @@ std::optional<Status> status_of(EntryKind kind) {
       return Status::rolling_back;
     case EntryKind::paused:
       return Status::paused;
-    case EntryKind::resumed:
-      return Status::queued;
     case EntryKind::instance_completed:
       return Status::complete;
     case EntryKind::instance_errored:

@@ -7,7 +7,6 @@
 
 #include <workflows/host.h>
 
-#include "engine/core/idempotency.h"
 #include "engine/core/retry.h"
 
 namespace workflows::core {
@@ -55,8 +54,6 @@ double jitter_share(const Identity& identity, Ticket ticket, std::uint32_t attem
 
 // The details of a body that beats often are recorded now and then.
 constexpr Millis kBetweenHeartbeats{1000};
-
-bool is_attempted(StepKind kind) { return kind == StepKind::do_ || kind == StepKind::rollback; }
 
 Outcome to_outcome(BodyOutcome outcome) {
   return std::visit([](auto& value) { return Outcome(std::move(value)); }, outcome);
@@ -119,7 +116,7 @@ bool Instance::is_recorded(StepKind kind, const std::string& name) const {
 
 std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name, Source source) {
   if (auto error = refusal([&] { check_step_name(name); })) return std::unexpected(std::move(*error));
-  if (result_ && !is_parked()) {
+  if (result_ && !parked()) {  // code that goes on while it is being forgotten is not to notice
     return std::unexpected(Error{ErrorCode::instance_finished, "step '" + name + "' was asked for after the run of '" +
                                                                    identity_.id + "' had ended; await it inside run"});
   }
@@ -346,7 +343,7 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
 
 void Instance::abandon(Ticket ticket, TimePoint now) {
   Step& step = steps_.at(ticket);
-  if (step.forsaken || (result_ && !is_parked())) return;
+  if (step.forsaken || result_) return;
   cancels_ = true;
   step.forsaken = true;
   step.forsaken_early |= step.phase < Phase::ending;
@@ -356,7 +353,6 @@ void Instance::abandon(Ticket ticket, TimePoint now) {
 }
 
 void Instance::finish(BodyOutcome outcome, TimePoint now) {
-  if (is_parked()) finished_meanwhile_ = std::move(outcome);
   if (result_ || chain_began_) return;
   if (limits_.determinism != Determinism::ignore) {
     if (const auto missing = missing_step()) return diverge(*missing, now);
@@ -663,75 +659,5 @@ void Instance::take_events(const std::string& type, TimePoint now) {
     if (!take_waiting_event(ticket, now)) time_out_wait(ticket, now);
   }
 }
-
-// ---------------------------------------------------------------- effects and views
-
-Entry Instance::entry(EntryKind kind, Ticket ticket, TimePoint now) const {
-  const Step& step = steps_[ticket];
-  Entry made;
-  made.kind = kind;
-  made.step = ticket;
-  made.at = now;
-  if (is_attempted(step.kind)) made.attempt = step.attempt;
-  return made;
-}
-
-Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) const {
-  const Step& step = steps_[ticket];
-  Entry made = entry(kind, ticket, now);
-  made.step_kind = step.kind;
-  made.name = step_name(ticket);
-  made.occurrence = step.occurrence;
-  made.after = step.after;
-  made.need = step.need;
-  made.event_type = step.more().event_type;
-  made.detail = step.more().detail;
-  if (step.source != nullptr) made.source = *step.source;
-  if (step.kind == StepKind::sleep || step.kind == StepKind::wait_for_event) made.deadline = step.deadline;
-  return made;
-}
-
-void Instance::append(Entry&& entry, Urgency urgency) {
-  if (!entry.name.empty()) steps_[entry.step].recorded = true;
-  if (limits_.replay_only) return;
-  effects_.emplace_back(std::in_place_type<Append>, std::move(entry), urgency);
-}
-
-// The newest question reaches the disk before what will let the code go on: else same-named steps could change places
-// when the process dies right after that (S14). Requires: what is taken together is committed together.
-void Instance::take_effects(std::vector<Effect>& effects) {
-  if (std::exchange(lets_go_on_, false) && !chain_began_ && !steps_[newest_].recorded) {
-    record_question(newest_);
-    std::rotate(effects_.begin(), effects_.end() - 1, effects_.end());
-  }
-  resolve_taken_ |= std::exchange(resolve_queued_, false);
-  effects.clear();
-  effects.swap(effects_);
-}
-
-bool Instance::replaying() const {
-  if (chain_began_) return false;
-  return !caught_up() || (limits_.replay_only && !result_) || has_late();
-}
-
-bool Instance::waiting() const {
-  return !result_ && busy_ == 0 && held_.empty() && !pausing_ && delivered_ == order_.size() && !has_late() &&
-         (!deadlines_.empty() || endless_waits_ > 0);
-}
-
-std::optional<TimePoint> Instance::wake() const {
-  return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
-}
-
-const StepConfig& Instance::config(Ticket ticket) const { return steps_.at(ticket).more().config; }
-
-std::string Instance::idempotency_key(Ticket ticket) const {
-  const Step& step = steps_.at(ticket);
-  return core::idempotency_key(identity_, step.kind, step_name(ticket), step.occurrence);
-}
-
-std::string_view Instance::step_name(Ticket ticket) const { return std::string_view(*steps_.at(ticket).key).substr(1); }
-
-std::uint32_t Instance::occurrence(Ticket ticket) const { return steps_.at(ticket).occurrence; }
 
 }  // namespace workflows::core

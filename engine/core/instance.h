@@ -130,7 +130,8 @@ class Instance {
   // --- asked from outside
   // Bodies that run may finish, timers stand still, nothing new begins; then the instance is parked (S27).
   void pause(TimePoint now);
-  // Takes `pause` back.
+  // Takes `pause` back. If the instance has been parked meanwhile, it is to be loaded again: it has not listened
+  // since.
   void resume(TimePoint now);
   // Ends the run and rolls back (S28).
   void roll_back(TimePoint now);
@@ -166,8 +167,10 @@ class Instance {
 
   // `run` has ended; its end may still be on its way to disk.
   bool ended() const { return result_.has_value(); }
+  // It is on its way to being forgotten, but has not ended.
+  bool parked() const { return result_ && result_->kind == EntryKind::paused; }
   bool rolling_back() const { return rolling_back_; }
-  // The code has not caught up: it runs over what it did before (S38). If it stands still then, `release_stalled`.
+  // Recorded outcomes are still to be delivered: the code runs over what it did before (S38).
   bool replaying() const;
   // Nothing can happen before `wake` or an event: every open step sleeps, waits or rests between attempts, and at least
   // one does. `wake` is absent when only an event helps.
@@ -304,8 +307,6 @@ class Instance {
   void stop_everything();
   void end_run(EntryKind kind, std::string value, TimePoint now, std::string detail = {});
   void park_if_quiet(TimePoint now);
-  // The record of the pause is on its way to disk. Until it is there, the instance may be resumed.
-  bool is_parked() const { return pausing_ && result_ && result_->kind == EntryKind::paused; }
   void shift_timers(TimePoint since, TimePoint until);
   // The run is over, or only replayed: nothing more comes of what the code asked for.
   bool is_over(const Step& step) const {
@@ -328,7 +329,6 @@ class Instance {
   void deliver_in_order();
   void deliver_next();
   bool is_late(const Step& step) const;
-  bool has_late() const;
   bool release_next(TimePoint now);
   bool reclaim(TimePoint now);
   void give_up_unasked();
@@ -380,7 +380,6 @@ class Instance {
   std::int64_t last_event_ = 0;
   std::vector<std::pair<Ticket, Work>> held_;  // in the order asked
   TimePoint pause_began_{};
-  std::optional<BodyOutcome> finished_meanwhile_;  // while it was parked
   std::unordered_map<std::string, bool> patches_;  // as answered in this life
   struct Beat {
     std::string details{};

@@ -85,22 +85,20 @@ void Instance::park_if_quiet(TimePoint now) {
 }
 
 void Instance::resume(TimePoint now) {
-  if (!pausing_) return;
-  if (is_parked()) result_.reset();  // the store did not accept it any more
-  if (result_) return;
+  if (!pausing_ || (result_ && result_->kind != EntryKind::paused)) return;
   pausing_ = false;
   Entry resumed;
   resumed.kind = EntryKind::resumed;
   resumed.at = now;
   resumed.began = pause_began_;
   append(std::move(resumed), Urgency::eager);
+  if (result_) return;  // it has been parked
   shift_timers(pause_began_, now);
   for (const auto& [deadline, ticket] : deadlines_) effects_.emplace_back(Arm{ticket, deadline});
   for (auto& [type, waits] : waits_) {
     if (!waits.empty()) take_events(type, now);
   }
   go_ahead(now);
-  if (auto outcome = std::exchange(finished_meanwhile_, std::nullopt)) finish(std::move(*outcome), now);
 }
 
 // Timers that stood still get the time that was left.
@@ -123,7 +121,6 @@ bool Instance::can_be_rolled_back(Ticket ticket) const {
 }
 
 void Instance::roll_back(TimePoint now) {
-  if (is_parked()) result_.reset();  // the store did not accept it any more
   if (result_ || rolling_back_) return;
   pausing_ = false;
   roll_back_asked_ = true;
@@ -265,7 +262,6 @@ void Instance::diverge(Ticket missing, TimePoint now) {
     if (!order_[k].unheard && steps_[ticket].asked) divergence.asked.push_back(described(ticket));
   }
   stop_everything();
-  pausing_ = false;
   if (limits_.replay_only || limits_.determinism == Determinism::pause) {
     end_run(EntryKind::paused, to_json(divergence), now);
   } else {
@@ -283,6 +279,13 @@ void Instance::diverge(Ticket missing, TimePoint now) {
 // `outcome`: what `run` returned or raised; absent: the code stands still at the end of the history.
 void Instance::end_replay(const BodyOutcome* outcome) {
   std::string problem;
+  if (outcome == nullptr && recorded_end_ && recorded_end_->kind != EntryKind::instance_terminated) {
+    problem = "the history has come to its end, but the code goes on";
+    if (!held_.empty()) {
+      const auto& [ticket, work] = held_.front();
+      problem += " to " + std::string(to_string(steps_[ticket].kind)) + " '" + std::string(step_name(ticket)) + "'";
+    }
+  }
   if (outcome != nullptr && recorded_end_) {
     const auto* value = std::get_if<Value>(outcome);
     const bool completed = recorded_end_->kind == EntryKind::instance_completed;

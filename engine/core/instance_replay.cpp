@@ -21,6 +21,11 @@ std::optional<RollbackConfig> rollback_of(const boost::json::object& detail) {
   return RollbackConfig{.step = config_of(members), .continue_on_failure = members.at("on_failure") == "continue"};
 }
 
+StoreCorruptError damaged(const Identity& identity, const std::string& what) {
+  return StoreCorruptError("instance '" + identity.id + "' of workflow '" + identity.workflow + "' is recorded " +
+                           what + "; the file is damaged: restore a copy of it");
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- history
@@ -42,6 +47,9 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
   Step& step = steps_[entry.step];
   if (step.key != nullptr || entry.name.empty()) return step;
+  // No name can have been asked for more often than there were steps.
+  if (entry.occurrence == 0 || entry.occurrence > entry.step + std::uint64_t{1})
+    throw damaged(identity_, "to have asked for occurrence " + std::to_string(entry.occurrence) + " of a step");
   step.recorded = true;
   auto& [key, name] = *names_.try_emplace(key_of(entry.step_kind, entry.name)).first;
   if (name.recorded.size() < entry.occurrence) name.recorded.resize(entry.occurrence, kNoTicket);
@@ -106,9 +114,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
     case EntryKind::wait_taken: {
       const auto event = events.find(entry.event);
       if (event == events.end()) {
-        throw StoreCorruptError("instance '" + identity_.id + "' of workflow '" + identity_.workflow +
-                                "' is recorded to have taken event " + std::to_string(entry.event) +
-                                ", which is not in its inbox; the file is damaged: restore a copy of it");
+        throw damaged(identity_, "to have taken event " + std::to_string(entry.event) + ", which is not in its inbox");
       }
       ended(Received{event->second->type, event->second->payload, event->second->at});
       break;
@@ -125,6 +131,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       beats_[entry.step].details = std::move(entry.value);
       break;
     case EntryKind::reclaimed:
+      if (!step.outcome) throw damaged(identity_, "to have been given the outcome of a step that has none");
       step.forsaken_before = false;
       std::erase(late_, entry.step);
       order_.push_back({entry.step});
@@ -207,7 +214,10 @@ void Instance::durable(Ticket ticket, TimePoint now) {
 }
 
 void Instance::finish_durable(TimePoint now) {
-  if (!result_) return roll_back_next(now);
+  if (!result_) {
+    if (chain_began_) roll_back_next(now);
+    return;
+  }
   effects_.emplace_back(std::move(*result_));
 }
 
@@ -225,7 +235,7 @@ void Instance::deliver_next() {
   asked_at_delivery_ = asked_;
   Step& step = steps_[ticket];
   if (unheard || step.forsaken) return;
-  record_question(newest_);
+  if (caught_up()) record_question(newest_);  // what code asks that has not caught up may turn out to be a mistake
   step.phase = Phase::delivered;
   resolve_queued_ = true;
   if (step.more().rollback) {  // its rollback will ask for the output
@@ -239,10 +249,6 @@ void Instance::deliver_next() {
 // Ended, and the code waits for it in this life, although it gave up waiting in an earlier one.
 bool Instance::is_late(const Step& step) const {
   return step.asked && step.forsaken_before && !step.forsaken && step.phase == Phase::ended;
-}
-
-bool Instance::has_late() const {
-  return std::ranges::any_of(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
 }
 
 bool Instance::is_to_be_cancelled() const {

@@ -154,6 +154,7 @@ class Host::Runtime {
   void heard_roll_back(InstanceKey instance);
   void forget_sleeper(InstanceKey instance);
   void park(InstanceKey instance);
+  void reload(Slot& slot);
   void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
   void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
   void issue_loads();

@@ -79,6 +79,18 @@ void Host::Runtime::heard_resume(InstanceKey instance) {
   if (slot.evicting) return;
   slot.machine.resume(now());
   mark(slot);
+  if (slot.machine.parked()) reload(slot);
+}
+
+// The store does not accept any more that it is paused, but it was put aside already.
+void Host::Runtime::reload(Slot& slot) {
+  const InstanceKey instance = slot.key;
+  collect(slot);
+  if (!slots_.contains(instance)) return;  // it has ended after all
+  actions_.push_back(InstanceEnded{instance, {.status = Status::paused}});
+  drop(slot);
+  writer_->submit(outgoing_);  // before it is read
+  wake_up(instance);
 }
 
 void Host::Runtime::heard_roll_back(InstanceKey instance) {
@@ -90,6 +102,7 @@ void Host::Runtime::heard_roll_back(InstanceKey instance) {
   if (slot.evicting) return;
   slot.machine.roll_back(now());
   mark(slot);
+  if (slot.machine.parked()) reload(slot);
 }
 
 // ---------------------------------------------------------------- batches
@@ -165,6 +178,7 @@ CallId Host::Runtime::replay(InstanceHistory history) {
   const CallId call = ++last_call_;
   core::Limits limits = limits_of(workflow);
   limits.replay_only = true;
+  limits.determinism = Determinism::pause;
   core::Identity identity{.workflow = history.info.workflow,
                           .id = history.info.id,
                           .generation = history.info.generation,

@@ -238,8 +238,16 @@ std::string in_flight_reason() {
   }
 }
 
+// It may be no text at all; no character is cut.
 std::string quoted(std::string_view text) {
-  return text.size() <= kQuoted ? std::string(text) : std::string(text.substr(0, kQuoted)) + "...";
+  std::string shown;
+  std::size_t i = 0;
+  while (i < std::min(text.size(), kQuoted)) {
+    const std::size_t length = sequence_length(text.substr(i));
+    shown += length == 0 ? "\xEF\xBF\xBD" : text.substr(i, length);
+    i += std::max<std::size_t>(length, 1);
+  }
+  return i < text.size() ? shown + "..." : shown;
 }
 
 }  // namespace

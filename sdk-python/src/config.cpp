@@ -3,6 +3,7 @@
 #include <workflows/config.h>
 #include <workflows/host.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,11 +43,19 @@ void bind_config(py::module_& module) {
       .def_property_readonly("max_delay_ms", [](const StepConfig& c) { return c.retries.max_delay.millis().count(); })
       .def_property_readonly("jitter", [](const StepConfig& c) { return c.retries.jitter; })
       .def_property_readonly("timeout_ms", [](const StepConfig& c) { return c.timeout.millis().count(); })
+      .def_property_readonly("heartbeat_timeout_ms",
+                             [](const StepConfig& c) -> std::optional<std::int64_t> {
+                               if (!c.heartbeat_timeout) return std::nullopt;
+                               return c.heartbeat_timeout->millis().count();
+                             })
       .def_readonly("sensitive_output", &StepConfig::sensitive_output);
 
   module.def(
       "parse_duration", [](std::string_view text) { return parse_duration(text).count(); }, py::arg("text"),
       "Milliseconds.");
+  module.def(
+      "parse_failure", [](const py::bytes& json) { return to_python(Failure::from_json(from_bytes(json))); },
+      py::arg("json"));
   module.def("check_workflow_name", &check_workflow_name, py::arg("name"));
   module.def("check_instance_id", &check_instance_id, py::arg("id"));
   module.def("check_step_name", &check_step_name, py::arg("name"));

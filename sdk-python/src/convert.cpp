@@ -45,6 +45,33 @@ std::string from_text(PyObject* text) {
   return {utf8, static_cast<std::size_t>(size)};
 }
 
+Retention to_retention(std::optional<std::int64_t> success_ms, std::optional<std::int64_t> failure_ms) {
+  Retention kept;
+  if (success_ms) kept.success = Millis(*success_ms);
+  if (failure_ms) kept.failure = Millis(*failure_ms);
+  return kept;
+}
+
+std::optional<Retention> to_retention(const py::object& retention) {
+  if (retention.is_none()) return std::nullopt;
+  const auto both = retention.cast<std::pair<std::optional<std::int64_t>, std::optional<std::int64_t>>>();
+  return to_retention(both.first, both.second);
+}
+
+std::vector<CreateRequest> to_requests(const std::string& workflow, const py::list& items) {
+  std::vector<CreateRequest> requests;
+  requests.reserve(items.size());
+  for (const auto& item : items) {
+    const auto members = py::reinterpret_borrow<py::tuple>(item);
+    requests.push_back({.workflow = workflow,
+                        .params = from_bytes(members[1].cast<py::bytes>()),
+                        .id = members[0].cast<std::string>(),
+                        .on_conflict = OnConflict::error,
+                        .retention = to_retention(members[2])});
+  }
+  return requests;
+}
+
 std::int64_t to_number(TimePoint time) { return time.time_since_epoch().count(); }
 
 TimePoint to_time(std::int64_t milliseconds) { return TimePoint(Millis(milliseconds)); }
@@ -149,6 +176,15 @@ py::tuple to_python(const StepInfo& step) {
                         to_text(step.status), attempts, number_or_none(step.began), number_or_none(step.ended),
                         number_or_none(step.deadline), to_text(step.event_type), to_bytes(step.config),
                         py::cast(step.depends), to_bytes(step.result), to_python(step.failure));
+}
+
+py::tuple to_python(const RecordedEntry& recorded) {
+  const Entry& entry = recorded.entry;
+  return py::make_tuple(recorded.cursor, to_text(to_string(entry.kind)), entry.step,
+                        entry.name.empty() ? std::string_view() : to_string(entry.step_kind), to_text(entry.name),
+                        entry.occurrence, entry.attempt, to_number(entry.at), number_or_none(entry.began),
+                        number_or_none(entry.deadline), to_text(entry.event_type), to_text(entry.source),
+                        to_bytes(entry.detail), to_bytes(entry.value));
 }
 
 }  // namespace workflows::python

@@ -27,6 +27,12 @@ std::string from_text(PyObject* text);
 // The Python exception that belongs to it.
 py::object exception_of(const WorkflowsError& error);
 
+// (success_ms or None, failure_ms or None), or None
+std::optional<Retention> to_retention(const py::object& retention);
+Retention to_retention(std::optional<std::int64_t> success_ms, std::optional<std::int64_t> failure_ms);
+// Each (id, params, retention).
+std::vector<CreateRequest> to_requests(const std::string& workflow, const py::list& items);
+
 // Milliseconds since 1970.
 std::int64_t to_number(TimePoint time);
 TimePoint to_time(std::int64_t milliseconds);
@@ -58,6 +64,7 @@ py::tuple to_python(const InstanceRef& ref);
 py::tuple to_python(const InstanceStatus& status);
 py::tuple to_python(const InstanceInfo& info);
 py::tuple to_python(const StepInfo& step);
+py::tuple to_python(const RecordedEntry& entry);
 
 template <class T>
 py::object to_python(const std::optional<T>& value) {

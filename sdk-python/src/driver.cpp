@@ -113,13 +113,41 @@ Driver::Driver(py::object host, py::object loop, py::object classes)
       node_type_(classes_.attr("node")),
       call_type_(classes_.attr("call")),
       declaration_type_(classes_.attr("declaration")),
-      declared_type_(classes_.attr("declared")) {}
+      declared_type_(classes_.attr("declared")),
+      package_(classes_.attr("package")) {}
+
+Source Driver::place_of(PyCodeObject* code, int line) {
+  Source& known = places_[{code->co_filename, line}];
+  if (known == nullptr) {
+    const std::string file = from_text(code->co_filename);
+    known = source(file.substr(file.rfind('/') + 1) + ":" + std::to_string(line));
+  }
+  return known;
+}
+
+// Of the innermost code that is not the package's own.
+Source Driver::place_of_caller() {
+  py::object frame = py::reinterpret_steal<py::object>(Py_XNewRef(reinterpret_cast<PyObject*>(PyEval_GetFrame())));
+  while (frame) {
+    auto* at = reinterpret_cast<PyFrameObject*>(frame.ptr());
+    const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(at)));
+    auto* code_object = reinterpret_cast<PyCodeObject*>(code.ptr());
+    if (PyUnicode_Find(code_object->co_filename, package_.ptr(), 0, PY_SSIZE_T_MAX, 1) != 0)
+      return place_of(code_object, PyFrame_GetLineNumber(at));
+    frame = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetBack(at)));
+  }
+  return nullptr;
+}
 
 const Shape& Driver::shape_of(PyObject* function) {
   const auto read = [&] {
     const py::object parameters = classes_.attr("parameters")(py::handle(function));
+    auto* code = PyFunction_Check(function)
+                     ? reinterpret_cast<PyCodeObject*>(reinterpret_cast<PyFunctionObject*>(function)->func_code)
+                     : nullptr;
     return Shape{.code = {},
                  .parameters = parameters,
+                 .source = code == nullptr ? nullptr : place_of(code, code->co_firstlineno),
                  .is_async = parameters.attr("is_async").cast<bool>(),
                  .wants_context = parameters.attr("wants_context").cast<bool>(),
                  .takes_arguments = parameters.attr("takes_arguments").cast<bool>()};

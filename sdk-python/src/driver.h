@@ -8,6 +8,7 @@
 // one if it does not and nobody has taken notice of it.
 
 #include <deque>
+#include <map>
 #include <string>
 #include <unordered_map>
 
@@ -34,6 +35,9 @@ class Driver {
   const py::object& declaration_type() const { return declaration_type_; }
   const py::object& declared_type() const { return declared_type_; }
   const Shape& shape_of(PyObject* function);
+  // Where user code asks.
+  Source place_of(PyCodeObject* code, int line);
+  Source place_of_caller();
 
   void body_due(Node& node, std::uint32_t attempt) { due_.emplace_back(borrowed(as_object(node)), attempt); }
   // Runs the first part of an attempt, up to where it suspends. `body`: what Python knows of it, or None.
@@ -77,8 +81,10 @@ class Driver {
   py::object call_type_;
   py::object declaration_type_;
   py::object declared_type_;
-  std::unordered_map<PyObject*, Shape> shapes_;  // by code
-  Shape shape_;                                  // of a function whose code does not tell all
+  std::unordered_map<PyObject*, Shape> shapes_;         // by code
+  Shape shape_;                                         // of a function whose code does not tell all
+  py::object package_;                                  // the folder of the package
+  std::map<std::pair<PyObject*, int>, Source> places_;  // by file name, which code objects keep, and line
   py::object idle_task_;
   std::deque<Action> actions_;
   std::deque<Due> due_;

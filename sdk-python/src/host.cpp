@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -17,16 +18,24 @@ namespace workflows::python {
 namespace {
 
 using PyHost = Owned<Host>;
+// name, version, determinism, and how long it is kept after success and failure
+using WorkflowRow =
+    std::tuple<std::string, std::string, std::string, std::optional<std::int64_t>, std::optional<std::int64_t>>;
+
+Determinism to_determinism(const std::string& word) {
+  if (word == "fail") return Determinism::fail;
+  return word == "ignore" ? Determinism::ignore : Determinism::pause;
+}
 
 std::unique_ptr<PyHost> open_host(std::string database, const std::string& durability,
-                                  const std::vector<std::pair<std::string, std::string>>& workflows,
-                                  std::int64_t hibernate_after_ms, std::int64_t lease_ms, std::uint32_t step_limit,
-                                  std::uint64_t payload_limit, std::uint32_t max_concurrent_instances,
-                                  std::shared_ptr<ManualClock> clock) {
+                                  const std::vector<WorkflowRow>& workflows, std::int64_t hibernate_after_ms,
+                                  std::int64_t lease_ms, std::uint32_t step_limit, std::uint64_t payload_limit,
+                                  std::uint32_t max_concurrent_instances, std::shared_ptr<ManualClock> clock) {
   HostOptions options;
   options.database = std::move(database);
   options.durability = durability == "normal" ? Durability::normal : Durability::full;
-  for (const auto& [name, version] : workflows) options.workflows.push_back({name, version});
+  for (const auto& [name, version, determinism, success_ms, failure_ms] : workflows)
+    options.workflows.push_back({name, version, to_determinism(determinism), to_retention(success_ms, failure_ms)});
   options.hibernate_after = Millis(hibernate_after_ms);
   options.lease = Millis(lease_ms);
   options.step_limit = step_limit;
@@ -46,9 +55,10 @@ void delay_chosen(PyHost& host, InstanceKey instance, Ticket ticket, std::uint32
   }
 }
 
-CallId create(PyHost& host, std::string workflow, const py::bytes& params, std::string id, bool return_existing) {
+CallId create(PyHost& host, std::string workflow, const py::bytes& params, std::string id, bool return_existing,
+              const py::object& retention) {
   return host->create({std::move(workflow), from_bytes(params), std::move(id),
-                       return_existing ? OnConflict::return_existing : OnConflict::error});
+                       return_existing ? OnConflict::return_existing : OnConflict::error, to_retention(retention)});
 }
 
 CallId send_event(PyHost& host, std::string workflow, std::string id, std::string type, const py::bytes& payload,
@@ -94,6 +104,19 @@ void bind_verbs(py::class_<PyHost>& host) {
       "finish",
       [](PyHost& h, InstanceKey instance, const py::tuple& outcome) { h->finish(instance, to_body_outcome(outcome)); },
       py::arg("instance"), py::arg("outcome"));
+  host.def(
+      "heartbeat",
+      [](PyHost& h, InstanceKey instance, Ticket ticket, std::uint32_t attempt, const py::bytes& details) {
+        h->heartbeat(instance, ticket, attempt, Value{from_bytes(details)});
+      },
+      py::arg("instance"), py::arg("ticket"), py::arg("attempt"), py::arg("details"));
+  host.def(
+      "last_heartbeat",
+      [](PyHost& h, InstanceKey instance, Ticket ticket) -> py::object {
+        const auto details = h->last_heartbeat(instance, ticket);
+        return details ? py::object(to_bytes(details->json)) : py::object(py::none());
+      },
+      py::arg("instance"), py::arg("ticket"));
   host.def("evicted", [](PyHost& h, InstanceKey instance) { h->evicted(instance); }, py::arg("instance"));
   host.def(
       "release_stalled", [](PyHost& h, InstanceKey instance) { return h->release_stalled(instance); },
@@ -145,7 +168,16 @@ void bind_host(py::module_& module) {
   host.def("clock_moved", [](PyHost& h) { h->clock_moved(); });
   bind_verbs(host);
   bind_graph(host);
-  host.def("create", &create, py::arg("workflow"), py::arg("params"), py::arg("id"), py::arg("return_existing"));
+  host.def("create", &create, py::arg("workflow"), py::arg("params"), py::arg("id"), py::arg("return_existing"),
+           py::arg("retention"));
+  host.def(
+      "create_batch",
+      [](PyHost& h, const std::string& workflow, const py::list& items) {
+        return h->create_batch(to_requests(workflow, items));
+      },
+      py::arg("workflow"), py::arg("items"));
+  host.def("replay", [](PyHost& h, const InstanceHistory& history) { return h->replay(history); }, py::arg("history"));
+  host.def("look", [](PyHost& h) { h->look(); });
   host.def("send_event", &send_event, py::arg("workflow"), py::arg("id"), py::arg("type"), py::arg("payload"),
            py::arg("event_id"));
   host.def("watch", [](PyHost& h, InstanceKey instance) { return h->watch(instance); }, py::arg("instance"));

@@ -38,6 +38,13 @@ inline void release(PyObject* self) {
   Py_DECREF(type);
 }
 
+// An object that pybind11 has allocated is the collector's at once; its layout and its value come later.
+inline bool is_constructed(PyObject* self) {
+  const auto* instance = reinterpret_cast<pybind11::detail::instance*>(self);
+  const bool laid_out = instance->simple_layout || instance->nonsimple.status != nullptr;
+  return laid_out && pybind11::detail::is_holder_constructed(self);
+}
+
 // Lets the collector look into a class of pybind11's that has `traverse` and `clear`.
 template <class T>
 pybind11::custom_type_setup collected() {
@@ -46,11 +53,11 @@ pybind11::custom_type_setup collected() {
     type->tp_flags |= Py_TPFLAGS_HAVE_GC;
     type->tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
       Py_VISIT(Py_TYPE(self));
-      if (!pybind11::detail::is_holder_constructed(self)) return 0;
+      if (!is_constructed(self)) return 0;
       return pybind11::cast<T&>(pybind11::handle(self)).traverse(visit, arg);
     };
     type->tp_clear = [](PyObject* self) {
-      if (pybind11::detail::is_holder_constructed(self)) pybind11::cast<T&>(pybind11::handle(self)).clear();
+      if (is_constructed(self)) pybind11::cast<T&>(pybind11::handle(self)).clear();
       return 0;
     };
   });

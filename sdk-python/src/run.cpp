@@ -65,16 +65,33 @@ py::object Run::call(Declaration& declaration) {
 }
 
 DoRequest Run::request(const Node& node, std::vector<Ticket> depends) const {
-  const StepConfig* config = reinterpret_cast<const Declaration*>(node.step)->native_config;
+  const auto& declaration = *reinterpret_cast<const Declaration*>(node.step);
   return {.name = from_text(node.pending.name),
-          .config = config == nullptr ? StepConfig{} : *config,
-          .depends = std::move(depends)};
+          .config = declaration.native_config == nullptr ? StepConfig{} : *declaration.native_config,
+          .depends = std::move(depends),
+          .rollback = declaration.rollback == Py_None ? std::nullopt : std::optional(rollback_config(declaration)),
+          .source = declaration.source};
+}
+
+RollbackConfig Run::rollback_config(const Declaration& declaration) {
+  const auto rollback = py::reinterpret_borrow<py::tuple>(declaration.rollback);
+  RollbackConfig config{.continue_on_failure = rollback[2].cast<bool>()};
+  if (!rollback[1].is_none()) config.step = rollback[1].cast<StepConfig>();
+  return config;
+}
+
+// The function that compensates a step may be wanted long after the step has ended.
+void Run::keep_rollback(const Node& node) {
+  if (node.step == nullptr || reinterpret_cast<const Declaration*>(node.step)->rollback == Py_None) return;
+  rollbacks[py::int_(node.pending.ticket)] = borrowed(node.step);
 }
 
 template <class Verb>
 void Run::ask(Pending& pending, Verb verb) {
   Asked answer = verb(driver_->host());
   pending.ticket = answer.ticket;
+  last_step = borrowed(pending.name);
+  if (is_node(*this, pending)) keep_rollback(*reinterpret_cast<Node*>(&pending));
   if (answer.state == Asked::State::resolved) {
     hand_over(pending, std::move(*answer.outcome));
   } else {
@@ -100,13 +117,29 @@ void Run::do_failed(Node& node, std::vector<Ticket> depends, Failure failure) {
 void Run::sleep(Pending& pending, SleepRequest request) {
   check();
   expect(pending);
+  request.source = driver_->place_of_caller();
   ask(pending, [&](Host& host) { return host.sleep(key_, std::move(request)); });
 }
 
 void Run::wait_for_event(Pending& pending, WaitRequest request) {
   check();
   expect(pending);
+  request.source = driver_->place_of_caller();
   ask(pending, [&](Host& host) { return host.wait_for_event(key_, std::move(request)); });
+}
+
+std::string Run::value(std::string name, std::string json) {
+  check();
+  Value value = driver_->host().value(key_, {std::move(name), {std::move(json)}, driver_->place_of_caller()});
+  touch();
+  return std::move(value.json);
+}
+
+bool Run::patched(const std::string& id) {
+  check();
+  const bool is_new = driver_->host().patched(key_, id, driver_->place_of_caller());
+  touch();
+  return is_new;
 }
 
 void Run::expect(Pending& pending) {
@@ -199,6 +232,7 @@ int Run::traverse(visitproc visit, void* arg) const {
   Py_VISIT(asked.ptr());
   Py_VISIT(by_function.ptr());
   Py_VISIT(by_name.ptr());
+  Py_VISIT(rollbacks.ptr());
   for (const auto& [pending, outcome] : deliveries_) Py_VISIT(pending.ptr());
   return 0;
 }
@@ -208,6 +242,7 @@ void Run::clear() {
   asked.clear();
   by_function.clear();
   by_name.clear();
+  rollbacks.clear();
   deliveries_.clear();
 }
 
@@ -255,6 +290,15 @@ void bind_run(py::module_& module) {
             run.do_failed(as_node(node), tickets(depends), to_failure(failure));
           },
           py::arg("node"), py::arg("depends"), py::arg("failure"))
+      .def_readonly("rollbacks", &Run::rollbacks)
+      .def_readonly("last_step", &Run::last_step)
+      .def(
+          "value",
+          [](Run& run, std::string name, const py::bytes& json) {
+            return to_bytes(run.value(std::move(name), from_bytes(json)));
+          },
+          py::arg("name"), py::arg("json"))
+      .def("patched", &Run::patched, py::arg("id"))
       .def("sleep", &sleep, py::arg("pending"), py::arg("milliseconds"), py::arg("absolute"))
       .def("wait_for_event", &wait_for_event, py::arg("pending"), py::arg("type"), py::arg("timeout_ms"))
       .def(

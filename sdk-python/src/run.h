@@ -32,6 +32,10 @@ class Run {
   void sleep(Pending& pending, SleepRequest request);
   void wait_for_event(Pending& pending, WaitRequest request);
 
+  // What the code got from outside: the recorded value, or this one.
+  std::string value(std::string name, std::string json);
+  bool patched(const std::string& id);
+
   // Remembers a declared step; of two of the same name the later counts for what is declared from now on.
   void declared(const py::object& declaration, const py::object& function_name, const py::object& name);
   void check_name(const py::object& name) const;
@@ -57,6 +61,8 @@ class Run {
   py::dict asked;        // by ticket; settled ones are dropped
   py::dict by_function;  // Declarations, by the name of the function
   py::dict by_name;
+  py::object last_step = py::none();  // the name that was asked for last
+  py::dict rollbacks;                 // Declarations that can be compensated, by ticket
 
   int traverse(visitproc visit, void* arg) const;
   void clear();
@@ -67,6 +73,8 @@ class Run {
   void hand_over(Pending& pending, Outcome outcome);
   void deliver(Pending& pending, Outcome outcome);
   void end_node(Pending& pending, bool ok);
+  static RollbackConfig rollback_config(const Declaration& declaration);
+  void keep_rollback(const Node& node);
   DoRequest request(const Node& node, std::vector<Ticket> depends) const;
   py::object self() const { return py::cast(this); }
 

@@ -200,7 +200,8 @@ void describe(Declaration& declaration, PyObject* run_object, Run& run, PyObject
               PyObject* config, PyObject* result_type, const Shape& shape, std::uint32_t width) {
   PyObject* native_config = PyTuple_GetItem(config, 0);
   PyObject* delay = PyTuple_GetItem(config, 1);
-  if (native_config == nullptr || delay == nullptr) throw py::error_already_set();
+  PyObject* rollback = PyTuple_GetItem(config, 2);
+  if (native_config == nullptr || delay == nullptr || rollback == nullptr) throw py::error_already_set();
   declaration.run = &run;
   // Looking for None in pybind11's tables takes longer than all the rest.
   declaration.native_config =
@@ -210,6 +211,8 @@ void describe(Declaration& declaration, PyObject* run_object, Run& run, PyObject
   declaration.name = Py_NewRef(name);
   declaration.config = Py_NewRef(native_config);
   declaration.delay = Py_NewRef(delay);
+  declaration.rollback = Py_NewRef(rollback);
+  declaration.source = shape.source;
   declaration.result_type = Py_NewRef(result_type);
   declaration.parameters = Py_NewRef(shape.parameters.ptr());
   declaration.width = width;
@@ -237,8 +240,8 @@ int declaration_traverse(PyObject* self, visitproc visit, void* arg) {
   auto& declaration = as<Declaration>(self);
   return visit_all(visit, arg,
                    {object(*Py_TYPE(self)), declaration.run_object, declaration.name, declaration.function,
-                    declaration.config, declaration.delay, declaration.result_type, declaration.parameters,
-                    declaration.depends, declaration.extra, declaration.node});
+                    declaration.config, declaration.delay, declaration.rollback, declaration.result_type,
+                    declaration.parameters, declaration.depends, declaration.extra, declaration.node});
 }
 
 int declaration_clear(PyObject* self) {
@@ -248,6 +251,7 @@ int declaration_clear(PyObject* self) {
   Py_CLEAR(declaration.function);
   Py_CLEAR(declaration.config);
   Py_CLEAR(declaration.delay);
+  Py_CLEAR(declaration.rollback);
   Py_CLEAR(declaration.result_type);
   Py_CLEAR(declaration.parameters);
   Py_CLEAR(declaration.depends);
@@ -266,6 +270,7 @@ PyMemberDef declaration_members[] = {{"run", T_OBJECT_EX, offsetof(Declaration, 
                                      {"name", T_OBJECT_EX, offsetof(Declaration, name), READONLY, nullptr},
                                      {"function", T_OBJECT_EX, offsetof(Declaration, function), READONLY, nullptr},
                                      {"delay", T_OBJECT, offsetof(Declaration, delay), READONLY, nullptr},
+                                     {"rollback", T_OBJECT, offsetof(Declaration, rollback), READONLY, nullptr},
                                      {"result_type", T_OBJECT, offsetof(Declaration, result_type), READONLY, nullptr},
                                      {"parameters", T_OBJECT_EX, offsetof(Declaration, parameters), READONLY, nullptr},
                                      {"node", T_OBJECT, offsetof(Declaration, node), 0, nullptr},

@@ -46,11 +46,13 @@ struct Declaration {
   const StepConfig* native_config;
   PyObject* delay;  // the function that chooses retry delays, or None
   PyObject* result_type;
+  PyObject* rollback;    // (function, StepConfig or None, goes on after a failure), or None
   PyObject* parameters;  // of the function
   PyObject* depends;     // Declarations by the name of the parameter; null: nothing yet
   PyObject* extra;       // ... for *args, or only to come after; null: nothing
   PyObject* node;        // its run that others may share: the first one that was called for without arguments
-  std::uint32_t width;   // how many steps of its graph run at a time; 0: no bound
+  Source source;
+  std::uint32_t width;  // how many steps of its graph run at a time; 0: no bound
   bool is_async;
   bool wants_context;  // its function does
   bool bare;           // it depends on nothing and takes no arguments
@@ -61,6 +63,7 @@ struct Declaration {
 struct Shape {
   py::object code;        // held, so that no other takes its address
   py::object parameters;  // the package's Parameters
+  Source source = nullptr;
   bool is_async = false;
   bool wants_context = false;
   bool takes_arguments = false;

@@ -32,7 +32,7 @@ Durations are `timedelta` or text such as "30 seconds", "1h30m", "1.5 days"; tim
 
 from workflows._blocking import BlockingStep, SyncStep
 from workflows._client import Client, ClientInstance
-from workflows._config import Retries, StepConfig
+from workflows._config import Retention, Retries, RollbackConfig, StepConfig
 from workflows._context import StepContext
 from workflows._define import WorkflowEntrypoint, workflow
 from workflows._engine import Engine, Instance, run
@@ -65,7 +65,17 @@ from workflows._errors import (
     WrongLoopError,
 )
 from workflows._events import Event, ReceivedEvent
-from workflows._info import AttemptInfo, InstanceInfo, InstanceStatus, Status, StepInfo
+from workflows._info import (
+    AttemptInfo,
+    EntryInfo,
+    History,
+    InstanceInfo,
+    InstanceStatus,
+    RollbackReport,
+    RolledBack,
+    Status,
+    StepInfo,
+)
 from workflows._pending import StepCall
 from workflows._step import DeclaredStep, Step
 from workflows._values import JsonSerializer, PickleSerializer, Serializer
@@ -80,8 +90,10 @@ __all__ = [
     "DivergenceError",
     "Engine",
     "EngineClosedError",
+    "EntryInfo",
     "Event",
     "ForkedError",
+    "History",
     "Instance",
     "InstanceExistsError",
     "InstanceFinishedError",
@@ -97,7 +109,11 @@ __all__ = [
     "PayloadTooLargeError",
     "PickleSerializer",
     "ReceivedEvent",
+    "Retention",
     "Retries",
+    "RollbackConfig",
+    "RollbackReport",
+    "RolledBack",
     "SerializationError",
     "Serializer",
     "Status",

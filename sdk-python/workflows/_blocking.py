@@ -10,11 +10,12 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from uuid import UUID
 
-from workflows._config import StepConfig
+from workflows._config import RollbackConfig, StepConfig
 from workflows._declaration import Declaration
 from workflows._pending import NO_DEFAULT, StepCall
-from workflows._step import Step
+from workflows._step import Rollback, Step, StepLog
 from workflows._time import Duration
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class HandOver:
     def __init__(self, run: Run):
         self._run = run
 
-    def __call__(self, ask: Callable[[], StepCall[T]]) -> T:
+    def __call__(self, ask: Callable[[], Awaitable[T]]) -> T:
         if threading.get_ident() == self._run.runner.thread:
             raise RuntimeError(
                 "The verbs of a plain def run block; they cannot be used in an async step body, which runs on the loop"
@@ -81,13 +82,16 @@ class HandOver:
         context = contextvars.copy_context()
         if not self._run.runner.call_soon_from_thread(self._begin, ask, answer, context):
             raise asyncio.CancelledError(f"{self._run!r} is not running any more")
+        self._run.verbs += 1
         try:
             return answer.result()
         except concurrent.futures.CancelledError:
             raise asyncio.CancelledError(f"{self._run!r} is not running any more") from None
+        finally:
+            self._run.verbs -= 1
 
     def _begin(
-        self, ask: Callable[[], StepCall[T]], answer: concurrent.futures.Future[T], context: contextvars.Context
+        self, ask: Callable[[], Awaitable[T]], answer: concurrent.futures.Future[T], context: contextvars.Context
     ) -> None:
         try:
             call = context.run(ask)
@@ -100,7 +104,7 @@ class HandOver:
         task = self._run.runner.spawn(self._wait(call), context)
         task.add_done_callback(lambda done: self._finish(done, answer))
 
-    async def _wait(self, call: StepCall[T]) -> T:
+    async def _wait(self, call: Awaitable[T]) -> T:
         return await call
 
     def _finish(self, task: asyncio.Task[T], answer: concurrent.futures.Future[T]) -> None:
@@ -119,6 +123,7 @@ class SyncStep:
     def __init__(self, run: Run):
         self._step = Step(run)
         self._hand_over = HandOver(run)
+        self.log: StepLog = self._step.log
 
     @overload
     def do(self, function: Callable[P, Awaitable[R]], /) -> BlockingStep[P, R]: ...
@@ -135,6 +140,8 @@ class SyncStep:
         config: StepConfig | Mapping[str, Any] | None = None,
         *,
         max_concurrency: int | None = None,
+        rollback: Rollback | None = None,
+        rollback_config: RollbackConfig | Mapping[str, Any] | None = None,
         result_type: Any = None,
     ) -> BlockingDecorator: ...
 
@@ -171,3 +178,31 @@ class SyncStep:
     ) -> Any:
         """Waits for an event and returns it. As `Step.wait_for_event`."""
         return self._hand_over(lambda: self._step.wait_for_event(name, type, timeout, default=default))
+
+    def now(self) -> datetime:
+        """The time, in UTC; on replay the same as the first time."""
+        return self._hand_over(lambda: _ready(self._step.now()))
+
+    def random(self) -> float:
+        """A random number from 0 to 1; on replay the same as the first time."""
+        return self._hand_over(lambda: _ready(self._step.random()))
+
+    def uuid4(self) -> UUID:
+        """A random UUID; on replay the same as the first time."""
+        return self._hand_over(lambda: _ready(self._step.uuid4()))
+
+    def patched(self, id: str) -> bool:
+        """Whether the code goes the new way here. As `Step.patched`."""
+        return self._hand_over(lambda: _ready(self._step.patched(id)))
+
+    def race(self, *steps: BlockingStep[[], T]) -> T:
+        """Runs several declared steps and returns what the first one to end gives. As `Step.race`."""
+
+        def ask() -> Awaitable[T]:
+            return self._step.race(*(step.declaration.call((), {}) for step in steps))
+
+        return self._hand_over(ask)
+
+
+async def _ready(value: T) -> T:
+    return value

@@ -35,8 +35,13 @@ class Body:
         self.node = node
         self.attempt = attempt
         self.cancelled = False  # read by threads
+        self.lost = False  # cut short although nothing is wrong with it: what it makes of that is not its outcome
         self.task: asyncio.Task[Any] | None = None
         self.next_attempt: int | None = None
+
+    def heartbeat(self, details: Any) -> None:
+        """A sign of life, from any thread."""
+        self.node.run.runner.heartbeat(self.node.run.key, cast("int", self.node.ticket), self.attempt, details)
 
     @property
     def what(self) -> str:
@@ -266,7 +271,7 @@ class Bodies:
         node.run.bodies -= 1
         if self._runner.closed:
             return
-        if outcome is not None:
+        if outcome is not None and not body.lost:
             self._runner.host.body_finished(node.run.key, cast("int", node.ticket), body.attempt, outcome)
         node.run.touch()
         if body.next_attempt is not None and not node.run.stopped:
@@ -331,10 +336,20 @@ class Bodies:
     def cancel_all(self) -> None:
         """Cancels every body and what chooses delays."""
         for body in list(self._running.values()):
-            body.next_attempt = None
-            self._cancel(body)
+            self._lose(body)
         for delay in self._delays:
             delay.cancel()
+
+    def cancel_run(self, key: int) -> None:
+        """Cancels the bodies of one run, which goes on when the engine is opened again."""
+        for body in list(self._running.values()):
+            if body.node.run.key == key:
+                self._lose(body)
+
+    def _lose(self, body: Body) -> None:
+        body.lost = True
+        body.next_attempt = None
+        self._cancel(body)
 
     def close(self) -> None:
         """Takes no more work. Threads that still run are left to end by themselves."""

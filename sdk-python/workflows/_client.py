@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from workflows import _core, _names
-from workflows._config import choice, database_path
-from workflows._define import name_of
-from workflows._engine import ListQuery, event_arguments
-from workflows._errors import ForkedError
+from workflows._config import choice, database_path, retention_ms
+from workflows._define import Kept, name_of
+from workflows._engine import (
+    LONGEST_LOOK_SECONDS,
+    LOOK_SECONDS,
+    Batch,
+    ListQuery,
+    Refusals,
+    event_arguments,
+    refusals,
+    restart_arguments,
+)
+from workflows._errors import ForkedError, WorkflowsError
 from workflows._info import (
+    EntryInfo,
+    History,
     InstanceInfo,
     InstanceStatus,
     Status,
     StepInfo,
+    entry_info,
     instance_info,
     instance_status,
     output_of,
@@ -28,6 +40,7 @@ from workflows._time import wait_seconds
 from workflows._values import Codec, Serializer
 
 Steps: TypeAlias = list[StepInfo]
+Outcomes: TypeAlias = "list[ClientInstance | WorkflowsError]"
 
 _SLICE_MS = 200  # a blocking wait looks so often whether Ctrl-C was pressed
 
@@ -95,13 +108,25 @@ class Client:
         *,
         id: str | None = None,
         on_conflict: Literal["error", "return"] = "error",
+        retention: Kept = None,
     ) -> ClientInstance:
         """Creates an instance; an engine that runs its workflow starts it. As `Engine.create`."""
         name = name_of(workflow)
         existing = choice(on_conflict, "on_conflict", ("error", "return")) == "return"
         payload = self._access.codec.encode({} if params is None else params, "params")
         new_id = "" if id is None else _names.instance_id(id)
-        return ClientInstance(self._access, *self._access.here().create(name, payload, new_id, existing))
+        ref = self._access.here().create(name, payload, new_id, existing, retention_ms(retention))
+        return ClientInstance(self._access, *ref)
+
+    def create_batch(self, workflow: Any, items: Iterable[Mapping[str, Any]]) -> Outcomes:
+        """Creates many instances in one transaction. As `Engine.create_batch`."""
+        name, batch = name_of(workflow), Batch(items, self._access.codec)
+        rows = self._access.here().create_batch(name, batch.accepted) if batch.accepted else []
+        return batch.outcomes(rows, lambda ref: ClientInstance(self._access, *ref))
+
+    def delete_batch(self, workflow: Any, ids: Iterable[str]) -> Refusals:
+        """Deletes many instances in one transaction. As `Engine.delete_batch`."""
+        return refusals(self._access.here().remove_batch(name_of(workflow), [str(id) for id in ids]))
 
     def get(self, workflow: Any, id: str) -> ClientInstance:
         """The instance of this id; InstanceNotFoundError if there is none."""
@@ -151,6 +176,32 @@ class Client:
         """The steps of an instance as recorded so far."""
         return self.get(workflow, id).steps()
 
+    def pause(self, workflow: Any, id: str) -> None:
+        """Pauses an instance. As `Instance.pause`."""
+        self.get(workflow, id).pause()
+
+    def resume(self, workflow: Any, id: str) -> None:
+        """Lets a paused instance go on. As `Instance.resume`."""
+        self.get(workflow, id).resume()
+
+    def terminate(self, workflow: Any, id: str, rollback: bool = False) -> None:
+        """Ends an instance. As `Instance.terminate`."""
+        self.get(workflow, id).terminate(rollback)
+
+    def restart(self, workflow: Any, id: str, from_step: str | None = None, count: int = 1, kind: str = "do") -> Steps:
+        """Begins an instance anew. As `Instance.restart`."""
+        return self.get(workflow, id).restart(from_step, count, kind)
+
+    def delete(self, workflow: Any, id: str) -> None:
+        """Removes an instance. As `Instance.delete`."""
+        self.get(workflow, id).delete()
+
+    def collect_garbage(self) -> int:
+        """Removes finished instances whose retention is over, and what deleted ones left, in small transactions.
+        Engines do it by themselves. Returns how many rows were removed.
+        """
+        return self._access.here().collect_garbage(2**62)
+
 
 class ClientInstance:
     """One instance of a workflow, as a client sees it. Made by `Client.create` and `Client.get`.
@@ -171,7 +222,7 @@ class ClientInstance:
 
     def status(self) -> InstanceStatus:
         """How it stands, as of now."""
-        return instance_status(self._access.here().status(self._key), self._access.codec)
+        return instance_status(self._access.here().status(self.workflow, self.id), self._access.codec)
 
     def result(self, timeout: float | timedelta | str | None = None) -> Any:
         """Waits until it is finished and returns what `run` returned. Ctrl-C ends the waiting.
@@ -201,4 +252,50 @@ class ClientInstance:
 
     def steps(self) -> list[StepInfo]:
         """Its steps as recorded so far, in the order in which they were asked for."""
-        return [step_info(row, self._access.codec) for row in self._access.here().steps(self._key)]
+        rows = self._access.here().steps(self.workflow, self.id)
+        return [step_info(row, self._access.codec) for row in rows]
+
+    def history(self) -> History:
+        """Everything that is recorded of it, for `workflows.testing.replay`."""
+        return History(self._access.here().history(self._access.here().get(self.workflow, self.id)[0]))
+
+    def pause(self) -> None:
+        """Pauses it. As `Instance.pause`."""
+        self._access.here().pause(self.workflow, self.id)
+
+    def resume(self) -> None:
+        """Lets it go on. As `Instance.resume`."""
+        self._access.here().resume(self.workflow, self.id)
+
+    def terminate(self, rollback: bool = False) -> None:
+        """Ends it. As `Instance.terminate`."""
+        self._access.here().terminate(self.workflow, self.id, rollback)
+
+    def restart(self, from_step: str | None = None, count: int = 1, kind: str = "do") -> list[StepInfo]:
+        """Begins it anew and returns the steps that were kept. As `Instance.restart`."""
+        arguments = restart_arguments(from_step, count, kind)
+        ref, kept = self._access.here().restart(self.workflow, self.id, *arguments)
+        self._key = ref[0]
+        return [step_info(row, self._access.codec) for row in kept]
+
+    def delete(self) -> None:
+        """Removes it. As `Instance.delete`."""
+        self._access.here().remove(self.workflow, self.id)
+
+    def subscribe(self, after: int | None = None) -> Iterator[EntryInfo]:
+        """Everything that is recorded of it, then live. Blocks between entries. As `Instance.subscribe`."""
+        key = self._access.here().get(self.workflow, self.id)[0]
+        cursor, sensitive, pause = after or 0, set[int](), LOOK_SECONDS
+        if cursor:
+            for row in self._access.here().entries(key, 0):
+                entry_info(row, self._access.codec, sensitive)
+        while True:
+            rows = self._access.here().entries(key, cursor)
+            for row in rows:
+                entry = entry_info(row, self._access.codec, sensitive)
+                cursor = entry.cursor
+                yield entry
+                if entry.is_last:
+                    return
+            pause = LOOK_SECONDS if rows else min(pause * 2, LONGEST_LOOK_SECONDS)
+            time.sleep(pause)

@@ -48,19 +48,47 @@ class StepConfig:
     Attributes:
         retries: what happens after a failed attempt.
         timeout: how long one attempt may take.
+        heartbeat_timeout: an attempt also fails when its body does not call `ctx.heartbeat()` for so long.
         sensitive: "output" hides the result from operators: they see [REDACTED]. The program gets the real value.
     """
 
     retries: Retries = field(default_factory=Retries)
     timeout: Duration = "10 minutes"
+    heartbeat_timeout: Duration | None = None
     sensitive: Literal["output"] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as a dict, with only the keys that are set."""
         result: dict[str, Any] = {"retries": dataclasses.asdict(self.retries), "timeout": self.timeout}
+        if self.heartbeat_timeout is not None:
+            result["heartbeat_timeout"] = self.heartbeat_timeout
         if self.sensitive is not None:
             result["sensitive"] = self.sensitive
         return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackConfig(StepConfig):
+    """The config of a rollback, as an alternative to a dict of the same keys.
+
+    Attributes:
+        on_failure: a rollback that fails for good stops those that are left ("halt"), or not ("continue").
+    """
+
+    on_failure: Literal["halt", "continue"] = "halt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How long finished instances are kept; None is for ever.
+
+    Attributes:
+        success: after the instance is complete.
+        failure: after it has failed or was terminated.
+    """
+
+    success: Duration | None = None
+    failure: Duration | None = None
 
 
 class Compiled(NamedTuple):
@@ -68,23 +96,59 @@ class Compiled(NamedTuple):
 
     native: _core.StepConfig | None = None
     delay: Callable[[Any, Exception], Any] | None = None
+    rollback: CompiledRollback | None = None
+
+
+class CompiledRollback(NamedTuple):
+    """How a step is compensated."""
+
+    function: Callable[..., Any]
+    native: _core.StepConfig | None
+    goes_on: bool
 
 
 _DEFAULTS = Compiled()
 _BACKOFFS = ("constant", "linear", "exponential")
 
 
-def compile_config(config: StepConfig | Mapping[str, Any] | None) -> Compiled:
+def compile_config(
+    config: StepConfig | Mapping[str, Any] | None, rollback: object = None, rollback_config: object = None
+) -> Compiled:
     """Checks a step's config. Raises InvalidConfigError that names the key."""
+    compiled = _DEFAULTS if config is None else _compile(_members(config, StepConfig, "config"))
+    if rollback is None and rollback_config is None:
+        return compiled
+    return compiled._replace(rollback=_rollback(rollback, rollback_config))
+
+
+def _rollback(function: object, config: object) -> CompiledRollback:
+    if not callable(function):
+        raise InvalidConfigError(
+            f"rollback is {function!r}. Accepted: a function (ctx, error, output), async or not."
+            if function is not None
+            else "rollback_config needs rollback: the function that compensates the step"
+        )
     if config is None:
-        return _DEFAULTS
-    given = _members(config, StepConfig, "config")
+        return CompiledRollback(function, None, False)
+    given = dict(_members(config, RollbackConfig, "rollback_config"))
+    on_failure = given.pop("on_failure", "halt")
+    if on_failure not in ("halt", "continue"):
+        raise _refusal("on_failure", on_failure, '"halt" or "continue"')
+    compiled = _compile(given)
+    if compiled.delay is not None:
+        raise _refusal("retries.delay", compiled.delay, "for a rollback, a duration")
+    return CompiledRollback(function, compiled.native, on_failure == "continue")
+
+
+def _compile(given: Mapping[str, Any]) -> Compiled:
     plain: dict[str, Any] = {}
     delay: Callable[[Any, Exception], Any] | None = None
     if "retries" in given:
         plain["retries"], delay = _retries(given["retries"])
     if "timeout" in given:
         plain["timeout"] = _duration(given["timeout"], "timeout")
+    if given.get("heartbeat_timeout") is not None:
+        plain["heartbeat_timeout"] = _duration(given["heartbeat_timeout"], "heartbeat_timeout")
     sensitive = given.get("sensitive")
     if sensitive is not None:
         if sensitive != "output":
@@ -115,18 +179,18 @@ def _retries(value: object) -> tuple[dict[str, Any], Callable[[Any, Exception], 
     return plain, delay
 
 
-def _members(value: object, shape: type[Any], where: str) -> Mapping[str, Any]:
+def _members(value: object, shape: type[Any], where: str, what: str = "The step's") -> Mapping[str, Any]:
     known = [f.name for f in dataclasses.fields(shape)]
     if isinstance(value, shape):
         return {name: getattr(value, name) for name in known}
     if not isinstance(value, Mapping):
         raise InvalidConfigError(
-            f"The step's {where} is {value!r} of type {type(value).__name__}. Accepted: a dict with the keys "
+            f"{what} {where} is {value!r} of type {type(value).__name__}. Accepted: a dict with the keys "
             f"{', '.join(known)}, or workflows.{shape.__name__}."
         )
     for key in cast("Mapping[object, Any]", value):
         if key not in known:
-            raise InvalidConfigError(f"The step's {where} has an unknown key {key!r}. Known keys: {', '.join(known)}.")
+            raise InvalidConfigError(f"{what} {where} has an unknown key {key!r}. Known keys: {', '.join(known)}.")
     return cast("Mapping[str, Any]", value)
 
 
@@ -164,11 +228,28 @@ def public_config(native: _core.StepConfig) -> StepConfig:
             jitter=native.jitter,
         ),
         timeout=timedelta(milliseconds=native.timeout_ms),
+        heartbeat_timeout=None
+        if native.heartbeat_timeout_ms is None
+        else timedelta(milliseconds=native.heartbeat_timeout_ms),
         sensitive="output" if native.sensitive_output else None,
     )
 
 
 # ---- options of the engine
+
+
+def retention_ms(value: object) -> _core.Retention | None:
+    """Milliseconds of a Retention, of a dict of its keys, or of one duration for both."""
+    if value is None:
+        return None
+    if isinstance(value, (str, timedelta)):
+        both = duration_ms(value, "retention")
+        return (both, both)
+    given = _members(value, Retention, "retention", what="The")
+    kept = [given.get(key) for key in ("success", "failure")]
+    success, failure = (None if one is None else duration_ms(one, "retention") for one in kept)
+    return (success, failure)
+
 
 _SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 

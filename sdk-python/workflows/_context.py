@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from workflows._config import StepConfig
 
-if TYPE_CHECKING:
-    from workflows._bodies import Body
+
+class Attempt(Protocol):
+    """The body that runs."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is to end."""
+        ...
+
+    def heartbeat(self, details: Any) -> None:
+        """It is well."""
+        ...
 
 
 class StepName(Mapping[str, Any]):
@@ -42,17 +52,25 @@ class StepContext(Mapping[str, Any]):
         config: the config that the step runs with; a copy.
         idempotency_key: the same for every attempt and replay of this step, and no other; give it to services that
             must not do a thing twice.
+        last_heartbeat: what the attempt before this one gave to `heartbeat` last; None if there is nothing.
     """
 
-    __slots__ = ("_body", "attempt", "config", "idempotency_key", "step")
+    __slots__ = ("_body", "attempt", "config", "idempotency_key", "last_heartbeat", "step")
 
     def __init__(
-        self, step: StepName, attempt: int, config: StepConfig, idempotency_key: str, body: Body | None = None
+        self,
+        step: StepName,
+        attempt: int,
+        config: StepConfig,
+        idempotency_key: str,
+        body: Attempt | None = None,
+        last_heartbeat: Any = None,
     ):
         self.step = step
         self.attempt = attempt
         self.config = config
         self.idempotency_key = idempotency_key
+        self.last_heartbeat = last_heartbeat
         self._body = body
 
     @property
@@ -61,6 +79,13 @@ class StepContext(Mapping[str, Any]):
         an async body the current await raises asyncio.CancelledError.
         """
         return self._body is not None and self._body.cancelled
+
+    def heartbeat(self, details: Any = None) -> None:
+        """A sign of life, for steps with a `heartbeat_timeout`, from async code and threads. `details`, any value that
+        can be recorded, are given to the next attempt if this one fails; after a crash, those of about a second before.
+        """
+        if self._body is not None:
+            self._body.heartbeat(details)
 
     def __getitem__(self, key: str) -> Any:
         if key == "step":

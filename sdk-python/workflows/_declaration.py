@@ -60,12 +60,14 @@ class Node(_core.Node, Pending):
     def step_context(self, attempt: int, body: Body | None) -> StepContext:
         """The context for an attempt."""
         host, key, ticket = self.run.runner.host, self.run.key, cast("int", self.ticket)
+        details = host.last_heartbeat(key, ticket) if attempt > 1 else None
         return StepContext(
             StepName(self.name, host.occurrence(key, ticket)),
             attempt,
             public_config(host.step_config(key, ticket)),
             host.idempotency_key(key, ticket),
             body,
+            None if details is None else self.run.runner.codec.decode(details),
         )
 
 

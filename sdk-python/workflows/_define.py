@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, overload
 
-from workflows import _names
+from workflows import _core, _names
+from workflows._config import Retention, choice, retention_ms
 from workflows._errors import InvalidNameError
+from workflows._time import Duration
 
 _MARK = "__workflow__"
+_POLICIES = ("pause", "fail", "ignore")
+
+Determinism: TypeAlias = Literal["pause", "fail", "ignore"]
+Kept: TypeAlias = Retention | Mapping[str, Any] | Duration | None
 
 
 class WorkflowEntrypoint:
@@ -31,12 +37,17 @@ class WorkflowEntrypoint:
 
     Attributes:
         name: the workflow's name, if it is not to be the class's.
-        version: recorded with each instance that is created.
+        version: recorded with each instance that is created, and when another version goes on with one.
+        determinism: what becomes of an instance whose code no longer does what its history says: "pause" it with a
+            report, "fail" it, or "ignore" that.
+        retention: how long finished instances are kept; a `Retention`, a dict of its keys, or one duration for all.
         env: what was given to the engine as `env=`.
     """
 
     name: ClassVar[str]
     version: ClassVar[str] = ""
+    determinism: ClassVar[Determinism] = "pause"
+    retention: ClassVar[Kept] = None
     env: Any
 
     def run(self, event: Any, step: Any) -> Any:
@@ -52,10 +63,20 @@ def workflow(function: _Function, /) -> _Function: ...
 
 
 @overload
-def workflow(*, name: str | None = None, version: str = "") -> Callable[[_Function], _Function]: ...
+def workflow(
+    *, name: str | None = None, version: str = "", retention: Kept = None, determinism: Determinism = "pause"
+) -> Callable[[_Function], _Function]: ...
 
 
-def workflow(function: Any = None, /, *, name: str | None = None, version: str = "") -> Any:
+def workflow(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str = "",
+    retention: Kept = None,
+    determinism: Determinism = "pause",
+) -> Any:
     """Makes a function `(event, step)` a workflow, with or without parentheses. The function stays what it is.
 
         @workflows.workflow
@@ -64,9 +85,13 @@ def workflow(function: Any = None, /, *, name: str | None = None, version: str =
     Args:
         function: async, or a plain function in which every step verb blocks.
         name: the workflow's name; the function's when left out.
-        version: recorded with each instance that is created.
+        version: recorded with each instance that is created, and when another version goes on with one.
+        retention: how long finished instances are kept; default: for ever.
+        determinism: what becomes of an instance whose code no longer does what its history says: "pause", "fail" or
+            "ignore".
 
     Raises:
+        InvalidConfigError: retention or determinism is not accepted.
         InvalidNameError: the name is not one that a workflow may have.
     """
 
@@ -76,6 +101,8 @@ def workflow(function: Any = None, /, *, name: str | None = None, version: str =
         definition = Definition(
             name=_names.workflow_name(name if name is not None else getattr(target, "__name__", "")),
             version=_version(version),
+            determinism=choice(determinism, "determinism", _POLICIES),
+            retention=retention_ms(retention) or (None, None),
             is_async=inspect.iscoroutinefunction(target),
             make=lambda _env: target,
             place=_place(target),
@@ -97,6 +124,8 @@ class Definition:
 
     name: str
     version: str
+    determinism: str
+    retention: _core.Retention
     is_async: bool
     make: Callable[[Any], Callable[[Any, Any], Any]]
     place: tuple[str, int]
@@ -136,6 +165,8 @@ def _define_class(cls: type[WorkflowEntrypoint]) -> Definition:
     return Definition(
         name=_names.workflow_name(getattr(cls, "name", cls.__name__)),
         version=_version(cls.version),
+        determinism=choice(cls.determinism, "determinism", _POLICIES),
+        retention=retention_ms(cls.retention) or (None, None),
         is_async=inspect.iscoroutinefunction(cls.run),
         make=make,
         place=_place(cls.run),

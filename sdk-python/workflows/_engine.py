@@ -8,17 +8,27 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from workflows import _core, _names
-from workflows._config import choice, count, database_path, size_bytes
-from workflows._define import Definition, define, name_of
-from workflows._errors import EngineClosedError, InvalidNameError, WrongLoopError
+from workflows._config import choice, count, database_path, retention_ms, size_bytes
+from workflows._define import Definition, Kept, define, name_of
+from workflows._errors import (
+    EngineClosedError,
+    InvalidConfigError,
+    InvalidNameError,
+    WorkflowsError,
+    WrongLoopError,
+    by_code,
+)
 from workflows._info import (
+    EntryInfo,
+    History,
     InstanceInfo,
     InstanceStatus,
     Status,
     StepInfo,
+    entry_info,
     instance_info,
     instance_status,
     output_of,
@@ -29,6 +39,12 @@ from workflows._time import Duration, duration_ms, moment_ms, wait_seconds
 from workflows._values import Codec, Serializer
 
 PAGE = 500  # instances read at a time by `list`
+LOOK_SECONDS = 0.005  # how often `subscribe` looks, while something happens ...
+LONGEST_LOOK_SECONDS = 0.1  # ... and while nothing does
+
+T = TypeVar("T")
+Outcomes: TypeAlias = "list[Instance | WorkflowsError]"
+Refusals: TypeAlias = "list[WorkflowsError | None]"
 
 _open_runners: set[Runner] = set()
 
@@ -63,6 +79,12 @@ class Access:
     async def read(self, read: Callable[..., Any], *args: Any) -> Any:
         """One short query, in a thread: the loop never waits for the disk."""
         return await asyncio.to_thread(read, self.here().host.client(), *args)
+
+    async def change(self, change: Callable[..., Any], *args: Any) -> Any:
+        """One short transaction, in a thread; whoever runs the instance hears of it."""
+        result = await self.read(change, *args)
+        self.here().host.look()
+        return result
 
 
 class Engine:
@@ -116,7 +138,7 @@ class Engine:
         self._options: dict[str, Any] = {
             "database": database_path(db),
             "durability": choice(durability, "durability", ("full", "normal")),
-            "workflows": [(d.name, d.version) for d in self._definitions.values()],
+            "workflows": [(d.name, d.version, d.determinism, *d.retention) for d in self._definitions.values()],
             "hibernate_after_ms": duration_ms(hibernate_after, "hibernate_after"),
             "lease_ms": duration_ms(lease, "lease"),
             "step_limit": count(step_limit, "step_limit", least=1),
@@ -183,6 +205,7 @@ class Engine:
         *,
         id: str | None = None,
         on_conflict: Literal["error", "return"] = "error",
+        retention: Kept = None,
     ) -> Instance:
         """Creates an instance and starts it. When this returns, the instance survives whatever happens.
 
@@ -192,6 +215,7 @@ class Engine:
             id: 1 to 100 letters, digits, _ and -; unique within the workflow. Default: a UUID.
             on_conflict: what happens if the id exists: "error", or "return" for the existing instance, if its params
                 are the same.
+            retention: how long it is kept once it is finished; default: as the workflow says.
 
         Raises:
             InstanceExistsError: the id exists.
@@ -202,7 +226,37 @@ class Engine:
         existing = choice(on_conflict, "on_conflict", ("error", "return")) == "return"
         payload = self._access.codec.encode({} if params is None else params, "params")
         new_id = "" if id is None else _names.instance_id(id)
-        return Instance(self._access, *await runner.reply(runner.host.create(name, payload, new_id, existing)))
+        call = runner.host.create(name, payload, new_id, existing, retention_ms(retention))
+        return Instance(self._access, *await runner.reply(call))
+
+    async def create_batch(self, workflow: Any, items: Iterable[Mapping[str, Any]]) -> Outcomes:
+        """Creates many instances in one transaction. When this returns, they survive whatever happens.
+
+            outcomes = await engine.create_batch(Order, [{"id": "order-1", "params": {"sku": "A1"}}, {"params": {}}])
+
+        Args:
+            workflow: the class, the function or the name.
+            items: mappings with `id`, `params` and `retention`, all optional.
+
+        Returns:
+            For each item, in their order: an Instance, or the WorkflowsError that the item met.
+        """
+        runner = self._access.here()
+        name, batch = self._known_name(workflow), Batch(items, self._access.codec)
+        rows: list[tuple[Any, ...]] = []
+        if batch.accepted:
+            rows = await runner.reply(runner.host.create_batch(name, batch.accepted))
+        return batch.outcomes(rows, lambda ref: Instance(self._access, *ref))
+
+    async def delete_batch(self, workflow: Any, ids: Iterable[str]) -> Refusals:
+        """Deletes many instances in one transaction, with all that they recorded.
+
+        Returns:
+            For each id, in their order: None, or the WorkflowsError that it met.
+        """
+        name, known = name_of(workflow), [str(id) for id in ids]
+        rows = await self._access.change(_core.Client.remove_batch, name, known)
+        return refusals(rows)
 
     async def get(self, workflow: Any, id: str) -> Instance:
         """The instance of this id.
@@ -276,7 +330,8 @@ class Instance:
 
     async def status(self) -> InstanceStatus:
         """How it stands, as of now."""
-        return instance_status(await self._access.read(_core.Client.status, self._key), self._access.codec)
+        row = await self._access.read(_core.Client.status, self.workflow, self.id)
+        return instance_status(row, self._access.codec)
 
     async def result(self, timeout: float | timedelta | str | None = None) -> Any:
         """Waits until it is finished and returns what `run` returned, whichever engine runs it.
@@ -321,8 +376,93 @@ class Instance:
 
     async def steps(self) -> list[StepInfo]:
         """Its steps as recorded so far, in the order in which they were asked for."""
-        rows = await self._access.read(_core.Client.steps, self._key)
+        rows = await self._access.read(_core.Client.steps, self.workflow, self.id)
         return [step_info(row, self._access.codec) for row in rows]
+
+    async def history(self) -> History:
+        """Everything that is recorded of it, for `workflows.testing.replay`."""
+        key, _, _ = await self._access.read(_core.Client.get, self.workflow, self.id)
+        return History(await self._access.read(_core.Client.history, key))
+
+    async def pause(self) -> None:
+        """Lets step bodies that run finish and starts no new ones; sleeps, waits and retry delays stand still.
+
+        Raises:
+            InvalidTransitionError: it is finished, or rolls back.
+        """
+        await self._access.change(_core.Client.pause, self.workflow, self.id)
+
+    async def resume(self) -> None:
+        """Lets a paused instance go on; every timer gets the time that was left.
+
+        Raises:
+            InvalidTransitionError: it is not paused.
+        """
+        await self._access.change(_core.Client.resume, self.workflow, self.id)
+
+    async def terminate(self, rollback: bool = False) -> None:
+        """Ends it: step bodies that run are cancelled, nothing more is recorded.
+
+        Args:
+            rollback: compensate the steps that have started, first; the status is "rollingBack" meanwhile.
+
+        Raises:
+            InvalidTransitionError: it is finished, or rolls back.
+        """
+        await self._access.change(_core.Client.terminate, self.workflow, self.id, rollback)
+
+    async def restart(self, from_step: str | None = None, count: int = 1, kind: str = "do") -> list[StepInfo]:
+        """Begins it anew: the same id, params and creation time, a new generation.
+
+        Args:
+            from_step: keep the results of steps that this one does not follow; None keeps nothing.
+            count: the how-manieth step of that name.
+            kind: its kind: "do", "sleep" or "wait_for_event".
+
+        Returns:
+            The steps that were kept.
+
+        Raises:
+            InvalidTransitionError: it rolls back.
+            InvalidConfigError: there is no such step.
+        """
+        arguments = restart_arguments(from_step, count, kind)
+        ref, kept = await self._access.change(_core.Client.restart, self.workflow, self.id, *arguments)
+        self._key = ref[0]
+        return [step_info(row, self._access.codec) for row in kept]
+
+    async def delete(self) -> None:
+        """Removes it with all generations and events, whether it runs or not.
+
+        Raises:
+            InvalidTransitionError: it rolls back.
+        """
+        await self._access.change(_core.Client.remove, self.workflow, self.id)
+
+    async def subscribe(self, after: int | None = None) -> AsyncIterator[EntryInfo]:
+        """Everything that is recorded of its newest generation, then live; ends after the entry that ends it.
+
+            async for entry in instance.subscribe():
+                print(entry.kind, entry.name)
+
+        Args:
+            after: the cursor of an entry: only what comes after it.
+        """
+        key, _, _ = await self._access.read(_core.Client.get, self.workflow, self.id)
+        cursor, sensitive, pause = after or 0, set[int](), LOOK_SECONDS
+        if cursor:  # what is sensitive is told by the first entry of a step
+            for row in await self._access.read(_core.Client.entries, key, 0):
+                entry_info(row, self._access.codec, sensitive)
+        while True:
+            rows = await self._access.read(_core.Client.entries, key, cursor)
+            for row in rows:
+                entry = entry_info(row, self._access.codec, sensitive)
+                cursor = entry.cursor
+                yield entry
+                if entry.is_last:
+                    return
+            pause = LOOK_SECONDS if rows else min(pause * 2, LONGEST_LOOK_SECONDS)
+            await asyncio.sleep(pause)
 
 
 class ListQuery:
@@ -353,6 +493,52 @@ class ListQuery:
             self._left -= len(rows)
         if rows:
             self._after = rows[-1][0]
+
+
+class Batch:
+    """What `create_batch` was given: what can be sent, and what each other item met."""
+
+    def __init__(self, items: Iterable[Mapping[str, Any]], codec: Codec):
+        self.accepted: list[tuple[str, bytes, tuple[int | None, int | None] | None]] = []
+        self._refused: list[WorkflowsError | None] = []
+        for item in items:
+            try:
+                self.accepted.append(self._checked(item, codec))
+                self._refused.append(None)
+            except WorkflowsError as error:
+                self._refused.append(error)
+
+    @staticmethod
+    def _checked(item: Mapping[str, Any], codec: Codec) -> tuple[str, bytes, tuple[int | None, int | None] | None]:
+        if not isinstance(cast("object", item), Mapping) or set(item) - {"id", "params", "retention"}:
+            raise InvalidConfigError(
+                f"The item {item!r} is not accepted. Accepted: a mapping with the keys id, params, retention."
+            )
+        id, params = item.get("id"), item.get("params")
+        payload = codec.encode({} if params is None else params, "params")
+        return ("" if id is None else _names.instance_id(id), payload, retention_ms(item.get("retention")))
+
+    def outcomes(
+        self, rows: list[tuple[Any, ...]], instance: Callable[[tuple[Any, ...]], T]
+    ) -> list[T | WorkflowsError]:
+        """In the order of the items; `rows` is what the engine answered for the accepted ones."""
+        answers = iter(rows)
+        return [self._outcome(next(answers), instance) if refused is None else refused for refused in self._refused]
+
+    @staticmethod
+    def _outcome(row: tuple[Any, ...], instance: Callable[[tuple[Any, ...]], T]) -> T | WorkflowsError:
+        return by_code[row[0]](row[1]) if len(row) == 2 else instance(row)
+
+
+def refusals(rows: list[tuple[str, str] | None]) -> list[WorkflowsError | None]:
+    """What each item of a `delete_batch` met."""
+    return [None if row is None else by_code[row[0]](row[1]) for row in rows]
+
+
+def restart_arguments(from_step: str | None, count_: int, kind: str) -> tuple[str, int, str]:
+    """Checked."""
+    step = "" if from_step is None else _names.step_name(from_step)
+    return (step, count(count_, "count", least=1), choice(kind, "kind", ("do", "sleep", "wait_for_event")))
 
 
 def event_arguments(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workflows import _core, _failures
 from workflows._declaration import Declaration, Node
@@ -36,11 +36,24 @@ class Run(_core.Run):
         self.evicting = False  # its code was told to end, and the engine waits to hear that it has
         self.bodies = 0  # that run now
         self.quiet_turns = 0
+        self.patient_until: float | None = None  # it stands still, but may wait for something else than steps
+        self.verbs = 0  # that its thread is in, if its code is a plain def
         self._abandoned: list[Pending] = []  # not yet reported
         self._nodes: dict[int, Node] = {}  # of the graph
 
     def __repr__(self) -> str:
         return f"instance {self.id!r} of workflow {self.definition.name!r}"
+
+    @property
+    def is_replaying(self) -> bool:
+        """Its code runs over what it did before."""
+        return self.stopped or self.runner.closed or self.runner.host.replaying(self.key)
+
+    def waits_for_steps(self) -> bool:
+        """Whether all of its code is known to wait for steps. If not, it may go on by itself."""
+        if not self.definition.is_async:
+            return self.verbs > 0
+        return self.task is not None and _waits_for_steps(self.task)
 
     # ---- asked by user code
 
@@ -217,3 +230,12 @@ class Run(_core.Run):
                 RuntimeWarning,
                 *self.definition.place,
             )
+
+
+def _waits_for_steps(waiting: Any) -> bool:
+    if isinstance(waiting, asyncio.Task):
+        return _waits_for_steps(getattr(cast("Any", waiting), "_fut_waiter", None))
+    children: list[Any] | None = getattr(waiting, "_children", None)
+    if children is not None:  # what `gather` returns
+        return all(child.done() or _waits_for_steps(child) for child in children)
+    return type(waiting).__module__ == "workflows._core"

@@ -22,6 +22,7 @@ from workflows._errors import EngineClosedError, ForkedError, WorkflowsError, Wr
 from workflows._events import Event
 from workflows._parameters import Parameters
 from workflows._pending import FAILURE, VALUE, StepCall
+from workflows._rollback import Rollbacks
 from workflows._run import Run
 from workflows._step import DeclaredStep, Step
 from workflows._time import to_datetime
@@ -32,6 +33,7 @@ logger = logging.getLogger("workflows")
 T = TypeVar("T")
 
 STALL_TURNS = 50  # turns of the loop in which a replaying run does nothing before it counts as stalled
+ELSEWHERE_SECONDS = 5.0  # code that waits for something else than steps may take so long to the next one
 LOOK_SECONDS = 1.0
 """So long after something came it is looked whether it was an outcome that the engine holds back: of a step whose await
 an earlier life of the run had cancelled, and this one has not.
@@ -50,6 +52,7 @@ class Classes(NamedTuple):
     declared: type[DeclaredStep[..., Any]] = DeclaredStep
     parameters: type[Parameters] = Parameters
     check_step_name: Callable[[object], str] = _names.step_name
+    package: str = os.path.dirname(__file__)
 
 
 class Runner(_core.Driver):
@@ -67,6 +70,7 @@ class Runner(_core.Driver):
         self.loop = loop
         self.thread = threading.get_ident()
         self.bodies = Bodies(self, threads)
+        self.rollbacks = Rollbacks(self)
         self._pid = os.getpid()
         self._definitions = definitions
         self._env = env
@@ -83,7 +87,7 @@ class Runner(_core.Driver):
         self.turn_callback = self.turn
         self._actions: dict[int, Callable[..., None]] = {  # by the place in host.h's Action; the rest is done natively
             0: self._start_instance,
-            3: self.bodies.cancel,
+            3: self._cancel_body,
             4: self._choose_delay,
             5: self._start_node,
             6: self._evict,
@@ -91,6 +95,7 @@ class Runner(_core.Driver):
             8: self._reply,
             9: self._log,
             10: self._stopped,
+            11: self.rollbacks.start,
         }
         self.loop.add_reader(host.fd, self._wake)
         self.touch()
@@ -149,6 +154,19 @@ class Runner(_core.Driver):
             return False
         return True
 
+    def heartbeat(self, key: int, ticket: int, attempt: int, details: Any) -> None:
+        """A body's sign of life, from any thread."""
+        encoded = self.codec.encode(details, "details of a heartbeat")
+        if threading.get_ident() == self.thread:
+            self._beat(key, ticket, attempt, encoded)
+        else:
+            self.call_soon_from_thread(self._beat, key, ticket, attempt, encoded)
+
+    def _beat(self, key: int, ticket: int, attempt: int, details: bytes) -> None:
+        if not self.closed:
+            self.host.heartbeat(key, ticket, attempt, details)
+            self.touch()
+
     async def reply(self, call: int) -> Any:
         """The answer to a call."""
         self.touch()
@@ -190,6 +208,10 @@ class Runner(_core.Driver):
         if self.host.replaying(key):
             self._watch_replay(run)
 
+    def _cancel_body(self, key: int, ticket: int, attempt: int) -> None:
+        if not self.rollbacks.cancel(key, ticket, attempt):
+            self.bodies.cancel(key, ticket, attempt)
+
     def _choose_delay(self, key: int, ticket: int, attempt: int, failure: tuple[Any, ...]) -> None:
         node = self.runs[key].open_step(ticket) if key in self.runs else None
         if node is not None:
@@ -206,6 +228,10 @@ class Runner(_core.Driver):
             return
         run.evicting = True
         run.stop()
+        if run.task is None or run.task.done():  # it had ended, and rests between two attempts of a rollback
+            self.runs.pop(key)
+            self.host.evicted(key)
+            self.touch()
 
     def _instance_ended(self, key: int, _status: tuple[Any, ...]) -> None:
         run = self.runs.pop(key, None)
@@ -289,6 +315,8 @@ class Runner(_core.Driver):
             return
         if outcome is None:
             logger.warning("%r was cancelled from outside; it goes on when the engine is opened again", run)
+            # A loop that shuts down does this; then Python waits for the threads before anyone can close the engine.
+            self.bodies.cancel_run(run.key)
         elif not self.closed:
             self.host.finish(run.key, outcome)
             self.touch()
@@ -317,6 +345,7 @@ class Runner(_core.Driver):
         """The run did something; if it replays, look whether it goes on."""
         if run.replays:
             run.quiet_turns = 0
+            run.patient_until = None
             self._stalling.add(run)
             self._tick_soon()
 
@@ -353,10 +382,24 @@ class Runner(_core.Driver):
         if run.quiet_turns < STALL_TURNS:
             return
         run.quiet_turns = 0
-        if self.host.release_stalled(run.key):
+        if not run.waits_for_steps() and not self._was_patient(run):
+            self._stalling.discard(run)
+        elif self.host.release_stalled(run.key):
             self.touch()
         else:
             self._stalling.discard(run)  # until something happens
+
+    def _was_patient(self, run: Run) -> bool:
+        if run.patient_until is not None:
+            return self.loop.time() >= run.patient_until
+        run.patient_until = self.loop.time() + ELSEWHERE_SECONDS
+        self.loop.call_later(ELSEWHERE_SECONDS, self._look_again, run, run.patient_until, context=self.turn_context)
+        return False
+
+    def _look_again(self, run: Run, since: float) -> None:
+        if run.patient_until == since and not run.stopped and not self.closed:
+            self._stalling.add(run)
+            self._tick_soon()
 
     # ---- the end
 
@@ -364,6 +407,7 @@ class Runner(_core.Driver):
         for run in list(self.runs.values()):
             run.stop()
         self.bodies.cancel_all()
+        self.rollbacks.cancel_all()
 
     def _fail_replies(self, error: Exception) -> None:
         for future in self._replies.values():
@@ -378,6 +422,7 @@ class Runner(_core.Driver):
         if drain_seconds > 0:
             await self._until(lambda: not self.bodies.running, drain_seconds)
         self.bodies.cancel_all()
+        self.rollbacks.cancel_all()
         await self._until(lambda: not self._tasks, PATIENCE_SECONDS)
         for task in self._tasks:
             logger.warning("%r does not end although it was cancelled; it is left behind", task)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import logging
+import random
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from workflows import _core, _names
-from workflows._config import StepConfig, compile_config
+from workflows._config import RollbackConfig, StepConfig, compile_config
 from workflows._declaration import Declaration
 from workflows._errors import InvalidConfigError
 from workflows._pending import NO_DEFAULT, Sleep, StepCall, Wait
@@ -22,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+Rollback = Callable[[Any, Exception, Any], Any]
 Depends = Sequence["DeclaredStep[..., Any]"] | Mapping[str, "DeclaredStep[..., Any]"]
 
 
@@ -91,6 +96,7 @@ class Step:
 
     def __init__(self, run: Run):
         self._run = run
+        self.log = StepLog(run)
 
     @overload
     def do(self, function: Callable[P, Awaitable[R]], /) -> DeclaredStep[P, R]: ...
@@ -107,6 +113,8 @@ class Step:
         config: StepConfig | Mapping[str, Any] | None = None,
         *,
         max_concurrency: int | None = None,
+        rollback: Rollback | None = None,
+        rollback_config: RollbackConfig | Mapping[str, Any] | None = None,
         result_type: Any = None,
     ) -> StepDecorator: ...
 
@@ -118,6 +126,8 @@ class Step:
         config: StepConfig | Mapping[str, Any] | None = None,
         *,
         max_concurrency: int | None = None,
+        rollback: Rollback | None = None,
+        rollback_config: RollbackConfig | Mapping[str, Any] | None = None,
         result_type: Any = None,
     ) -> Any:
         """Declares a function as a step; runs nothing. `await function()` runs it, after what it depends on.
@@ -137,14 +147,19 @@ class Step:
             concurrent: run independent dependencies at the same time, over the whole graph below this step.
             config: retries, timeout, sensitive; see `StepConfig`.
             max_concurrency: at most so many steps of that graph at a time; needs `concurrent=True`.
+            rollback: what compensates this step once it has started, if the instance fails later: a function
+                `(ctx, error, output)`, async or not; `output` is None if the step has none. Rollbacks run one at a
+                time, the last step first, each as a durable step with retries.
+            rollback_config: retries, timeout and `on_failure` ("halt" or "continue") of the rollback; see
+                `RollbackConfig`.
             result_type: the type of the result, for reading values whose class has moved; default: the return
                 annotation.
 
         Raises:
             InvalidNameError, InvalidConfigError, DependencyError: what was given is not accepted; the message names it.
         """
-        compiled, width = compile_config(config), _width(concurrent, max_concurrency)
-
+        compiled = compile_config(config, rollback, rollback_config)
+        width = _width(concurrent, max_concurrency)
         declare = functools.partial(
             _core.declare, self._run, None if callable(name) else name, depends, width, compiled, result_type
         )
@@ -197,6 +212,73 @@ class Step:
         pending = Wait(self._run, _names.step_name(name), default)
         self._run.wait_for_event(pending, _names.event_type(type), milliseconds)
         return StepCall(pending)
+
+    def now(self) -> datetime:
+        """The time, in UTC; on replay the same as the first time."""
+        return self._value("now", datetime.now(UTC))
+
+    def random(self) -> float:
+        """A random number from 0 to 1 (not included); on replay the same as the first time."""
+        return self._value("random", random.random())
+
+    def uuid4(self) -> uuid.UUID:
+        """A random UUID; on replay the same as the first time."""
+        return self._value("uuid4", uuid.uuid4())
+
+    def _value(self, name: str, value: T) -> T:
+        codec = self._run.runner.codec
+        return cast("T", codec.decode(self._run.value(name, codec.encode(value, name))))
+
+    def patched(self, id: str) -> bool:
+        """Whether the code goes the new way here.
+
+            if step.patched("check the address"):
+                await check_address()
+
+        True, and recorded, in runs that came here after the patch; False, for good, in runs that had passed this point
+        before.
+        """
+        return self._run.patched(_names.step_name(id))
+
+    async def race(self, *steps: Awaitable[T]) -> T:
+        """Awaits several steps and returns what the first one to end gives, or raises its exception; which one that was
+        is recorded. The others are not awaited any more; they go on, and their outcomes are recorded.
+
+            paid = await step.race(step.wait_for_event("paid", "paid"), step.sleep("too late", "1 day"))
+        """
+        if not steps:
+            raise TypeError("race needs at least one step")
+        tasks = [asyncio.ensure_future(one) for one in steps]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            winner = tasks[self._value("race", _index(tasks, done))]
+            return await winner
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _index(steps: Sequence[Any], winners: set[Any]) -> int:
+    return next(i for i, step in enumerate(steps) if step in winners)
+
+
+class StepLog(logging.LoggerAdapter[logging.Logger]):
+    """Logs what the code does for the first time; says nothing while it runs over what it did before (S38)."""
+
+    def __init__(self, run: Run):
+        super().__init__(logging.getLogger(f"workflows.{run.definition.name}"), {})
+        self._run = run
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        """Whether a message would be logged now."""
+        return not self._run.is_replaying and super().isEnabledFor(level)
+
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Adds which instance it is, and the step that its code asked for last."""
+        extra: dict[str, Any] = dict(kwargs.get("extra") or {})
+        extra |= {"workflow": self._run.definition.name, "instance": self._run.id, "step": self._run.last_step}
+        kwargs["extra"] = extra
+        return msg, kwargs
 
 
 def _width(concurrent: object, max_concurrency: object) -> int:

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <thread>
 
+#include "engine/values/text.h"
+
 namespace workflows::storage::sqlite {
 namespace {
 
@@ -20,7 +22,9 @@ constexpr std::string_view kReopen = "Everything that was acknowledged is safe; 
 
 Failed failed(int code, const char* detail, const std::string& path, std::string_view doing) {
   const auto error = [&](ErrorCode kind, std::string_view text) {
-    return Error{kind, fmt::format("'{}': {} failed: {} (SQLite: {}, code {})", path, doing, text, detail, code)};
+    // SQLite quotes what it found, and a damaged file may hold anything.
+    const auto quoted = values::as_valid_utf8(detail);
+    return Error{kind, fmt::format("'{}': {} failed: {} (SQLite: {}, code {})", path, doing, text, quoted, code)};
   };
   switch (code & 0xff) {
     case SQLITE_BUSY:

@@ -38,7 +38,10 @@ void SqliteStore::notify(const Target& target, Notice::Kind kind) {
 void SqliteStore::append_to(const Target& target, const Entry& entry, std::optional<Notice::Kind> notice) {
   const auto seq = journal_.append(target.key, target.head, entry);
   journal_.flush();
-  note_status(target.key, entry, seq, seq);
+  if (entry.kind == EntryKind::resumed)
+    Query(*connection_, sql::kMove, target.key, static_cast<int>(Status::queued), entry.at, seq, false).run();
+  else
+    note_status(target.key, entry, seq, seq);
   heads_.erase(target.key);
   if (notice) notify(target, *notice);
 }

@@ -138,6 +138,33 @@ Header read_header(Connection& connection) {
   return header;
 }
 
+bool begins_with_magic(const Header& header) {
+  return std::ranges::equal(kMagic, std::string_view(reinterpret_cast<const char*>(header.data()), kMagic.size()));
+}
+
+// By its first bytes: a file that is none is nobody's to touch.
+bool is_log(const std::string& path) {
+  std::array<char, 4> bytes{};
+  std::ifstream(path, std::ios::binary).read(bytes.data(), bytes.size());
+  const std::string_view begin(bytes.data(), bytes.size());
+  return begin == "\x37\x7f\x06\x82" || begin == "\x37\x7f\x06\x83" || begin == "\xd9\xd5\x05\xf9";
+}
+
+void check_application(const std::string& path, std::int64_t id) {
+  if (id == kApplicationId) return;
+  throw refused(fmt::format("'{}' is an SQLite database of another application (application_id {}, not {}). {}", path,
+                            id, kApplicationId, kGiveAnother));
+}
+
+// The header as it is with what the log holds; the log is played back if that is due.
+std::int32_t check_restored_header(Connection& connection) {
+  const auto version = connection.integer("PRAGMA user_version");
+  if (size_of(connection) == 0) return 0;
+  check_application(connection.path(), connection.integer("PRAGMA application_id"));
+  check_version(connection.path(), version);
+  return static_cast<std::int32_t>(version);
+}
+
 }  // namespace
 
 std::optional<std::string_view> network_file_system(std::uint64_t magic, std::string_view mount_type) {
@@ -196,16 +223,17 @@ std::int32_t check_header(Connection& connection) {
   if (bytes == 0) return 0;
   const Header header = read_header(connection);
   const auto& path = connection.path();
-  if (!std::ranges::equal(kMagic, std::string_view(reinterpret_cast<const char*>(header.data()), kMagic.size())))
+  if (!begins_with_magic(header)) {
+    // A power loss may have torn it while a log was moved into the file: then the log still has it.
+    if (is_log(path + "-wal") || is_log(path + "-journal")) return check_restored_header(connection);
     throw refused(fmt::format("'{}' is not a database: it is a file of another kind, which begins with \"{}\". {}",
                               path, quoted_beginning(header, static_cast<std::size_t>(bytes)), kGiveAnother));
+  }
   if (bytes < static_cast<std::int64_t>(kHeaderBytes))
     throw refused(ErrorCode::store_corrupt,
                   fmt::format("'{}' is truncated: it has only {} bytes. Restore it from a backup. Nothing was changed",
                               path, bytes));
-  if (const auto id = big_endian(header, 68); id != kApplicationId)
-    throw refused(fmt::format("'{}' is an SQLite database of another application (application_id {}, not {}). {}", path,
-                              id, kApplicationId, kGiveAnother));
+  check_application(path, big_endian(header, 68));
   const auto version = static_cast<std::int32_t>(big_endian(header, 60));
   check_version(path, version);
   return version;

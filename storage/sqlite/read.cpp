@@ -131,7 +131,7 @@ std::expected<InstanceStatus, Error> SqliteStore::status(InstanceKey key) {
   const auto done = read([&] {
     Query row(*connection_, sql::kOutcome, key);
     if (!row.next()) throw unknown_instance(key);
-    status.status = row.integer<Status>(0);
+    status.status = read_status(*connection_, row, 0);
     if (!is_finished(status.status) && status.status != Status::paused) return;
     Query entry(*connection_, sql::kEntry, row.integer(1));
     if (entry.next()) status = outcome_of(status.status, read_entry(*connection_, entry));

@@ -18,6 +18,21 @@ Failed damaged(const Connection& connection, std::string_view what) {
       true};
 }
 
+// A number that is kept for one of `Enum`.
+template <class Enum>
+Enum known(const Connection& connection, const Query& row, int column, std::string_view what) {
+  const auto number = row.integer(column);
+  const auto value = static_cast<Enum>(number);
+  if (static_cast<std::int64_t>(value) != number || to_string(value) == "unknown")
+    throw damaged(connection, fmt::format("it has {} {}, which this library does not know", what, number));
+  return value;
+}
+
+// Entries of an instance as a whole are of no step.
+StepKind step_kind(const Connection& connection, const Query& row, int column) {
+  return row.integer(column) == 0 ? StepKind{} : known<StepKind>(connection, row, column, "the kind of step");
+}
+
 }  // namespace
 
 StoredValue::StoredValue(Connection& connection, std::string_view text) : text_(text) {
@@ -62,12 +77,16 @@ void WorkflowNames::forget() {
   names_.clear();
 }
 
+Status read_status(const Connection& connection, const Query& row, int column) {
+  return known<Status>(connection, row, column, "the status");
+}
+
 InstanceInfo read_info(const Query& row, WorkflowNames& names) {
   return {.key = row.integer(0),
           .workflow = names.name(row.integer(1)),
           .id = std::string(row.text(2)),
           .generation = row.integer<std::uint32_t>(3),
-          .status = row.integer<Status>(4),
+          .status = read_status(names.connection(), row, 4),
           .created = row.time(5),
           .updated = row.time(6),
           .wake = row.optional_time(7),
@@ -77,9 +96,9 @@ InstanceInfo read_info(const Query& row, WorkflowNames& names) {
 }
 
 Entry read_entry(Connection& connection, const Query& row) {
-  return {.kind = row.integer<EntryKind>(2),
+  return {.kind = known<EntryKind>(connection, row, 2, "the kind of entry"),
           .step = row.integer<std::uint32_t>(3),
-          .step_kind = row.integer<StepKind>(8),
+          .step_kind = step_kind(connection, row, 8),
           .occurrence = row.integer<std::uint32_t>(9),
           .name = std::string(row.text(7)),
           .after = row.integer<std::uint32_t>(10),

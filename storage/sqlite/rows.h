@@ -48,11 +48,16 @@ class WorkflowNames {
   // After a rollback: what was added is gone.
   void forget();
 
+  const Connection& connection() const { return connection_; }
+
  private:
   Connection& connection_;
   std::unordered_map<std::string, std::int64_t> ids_;
   std::unordered_map<std::int64_t, std::string> names_;
 };
+
+// A status is known, or the row is damaged.
+Status read_status(const Connection& connection, const Query& row, int column);
 
 // Rows of the columns that sql.h lists for them.
 InstanceInfo read_info(const Query& row, WorkflowNames& names);

@@ -27,9 +27,10 @@ TEST_P(StoreContract, S7_EntryComesBackWithEveryField) {
   full.deadline = at(315'576'000'000);
   full.event = 1'000'000'000'000;
   full.event_type = "paid.v1";
+  full.source = "shop.cpp:42";
   full.detail = R"({"config":{"retries":{"limit":3}}})";
   full.value = std::string("{\"a\":\"\0\n\xF0\x9F\x90\xA2\"}", 14);
-  const Entry empty;
+  const Entry empty{.kind = EntryKind::abandoned};
 
   must(store->commit(batch(owner, append(key, full), append(key, empty))));
   EXPECT_THAT(must(store->load(key)).history, ElementsAre(full, empty));

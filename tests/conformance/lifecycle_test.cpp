@@ -156,6 +156,8 @@ TEST_P(StoreLifecycle, S27_AResumeThatOvertakesThePauseIsNotLost) {
   EXPECT_EQ(status(*store, key), Status::running);
   EXPECT_THAT(notices(*store, owner),
               ElementsAre(std::pair(key, Notice::Kind::pause), std::pair(key, Notice::Kind::resume)));
+  must(store->commit(batch(owner, append(key, ending(EntryKind::resumed, "")))));  // the owner's note of it
+  EXPECT_EQ(status(*store, key), Status::running);
 }
 
 TEST_P(StoreLifecycle, S27_AResumedInstanceTellsSinceWhenItStoodStill) {

@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("build", type=Path, help="a build tree, such as build/release")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--rounds", type=int, default=200, help="random plans of kills for each program")
+    parser.add_argument("--swarms", type=int, default=10, help="swarms of four engines, half a minute each")
     parser.add_argument("--only", help="the name of one program")
     parser.add_argument("--round", type=int, help="only this random plan")
     arguments = parser.parse_args()
@@ -28,6 +29,7 @@ def main() -> int:
 
     from crash_harness import FAIL_POINTS, PROGRAMS_AT_ONCE, Crasher, Violation
     from crash_scenarios import SCENARIOS
+    from swarm import Swarm
 
     scenarios = [scenario for scenario in SCENARIOS if arguments.only in (None, scenario.name)]
     if not scenarios:
@@ -59,6 +61,12 @@ def main() -> int:
                 return 1
         print(f"{scenario.name}: {kills} kills", flush=True)
         total += kills
+    for number in range(arguments.swarms if arguments.only is None else 0):
+        with tempfile.TemporaryDirectory() as folder:
+            swarm = Swarm(Path(folder), arguments.seed + number)
+            swarm.run(seconds=30)  # a Violation names the seed, which repeats the kinds of kills but not their moments
+        print(f"{swarm}: {swarm.kills} kills, {swarm.fenced} engines fenced", flush=True)
+        total += swarm.kills
     print(f"{total} kills, and every run ended as if undisturbed")
     return 0
 

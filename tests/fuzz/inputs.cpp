@@ -1,5 +1,6 @@
 #include "tests/fuzz/inputs.h"
 
+#include <workflows/codec.h>
 #include <workflows/config.h>
 #include <workflows/error.h>
 #include <workflows/failure.h>
@@ -7,7 +8,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/values/json.h"
 #include "engine/values/text.h"
@@ -26,6 +30,18 @@ void require_shown(const WorkflowsError& error) {
   const std::string_view message = error.what();
   require(!message.empty() && message.size() < 2000, "a message has a reasonable length");
   require(values::as_valid_utf8(message) == message, "a message is valid UTF-8");
+}
+
+// What is read comes back as it was written, unless floating point is in it.
+template <class T>
+void decode(std::string_view text) {
+  try {
+    const T value = Codec<T>::decode(text);
+    const std::string written = Codec<T>::encode(value);
+    require(!values::json_problem(written), "a value is written as valid JSON");
+    if constexpr (!std::same_as<T, boost::json::value>)
+      require(Codec<T>::decode(written) == value, "a value comes back as it was written");
+  } catch (const SerializationError& error) { require_shown(error); }
 }
 
 }  // namespace
@@ -61,6 +77,16 @@ void failure(std::string_view text) {
   const std::string written = Failure::from_json(text).to_json();
   require(!values::json_problem(written), "a failure is written as valid JSON");
   require(Failure::from_json(written).to_json() == written, "a failure comes back as it was written");
+}
+
+void json(std::string_view text) {
+  decode<bool>(text);
+  decode<int>(text);
+  decode<std::uint64_t>(text);
+  decode<std::string>(text);
+  decode<std::vector<std::string>>(text);
+  decode<std::map<std::string, std::optional<int>>>(text);
+  decode<boost::json::value>(text);
 }
 
 }  // namespace workflows::fuzz

@@ -10,5 +10,6 @@ void duration(std::string_view text);
 void names(std::string_view text);
 void step_config(std::string_view text);
 void failure(std::string_view text);
+void json(std::string_view text);
 
 }  // namespace workflows::fuzz

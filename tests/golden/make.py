@@ -9,6 +9,7 @@ Run once for each version of the format, with the last tree that writes it. The 
 """
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import sys
@@ -28,10 +29,8 @@ async def main(path: str) -> None:
         done = await engine.create("finished", {"n": 1}, id="done")
         await done.result()
         broken = await engine.create("failed", id="broken")
-        try:
+        with contextlib.suppress(workflows.WorkflowFailedError):
             await broken.result()
-        except workflows.WorkflowFailedError:
-            pass
         waiting = await engine.create("branches", id="waiting")
         await waiting.send_event("other", {"kept": True})
         await until_asked(waiting, "approval")

@@ -67,7 +67,7 @@ def test_s11_a_callable_delay_is_kept_apart() -> None:
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ({"retry": {}}, "unknown key 'retry'.*retries, timeout, sensitive"),
+        ({"retry": {}}, "unknown key 'retry'.*retries, timeout, heartbeat_timeout, sensitive"),
         ({"retries": {"limits": 3}}, "unknown key 'limits'.*limit, delay"),
         ({1: 2}, "unknown key 1"),
         ({"retries": {"limit": -1}}, "retries.limit is -1"),

@@ -23,6 +23,11 @@ def test_killed_at_every_commit_it_ends_as_if_undisturbed(scenario: Scenario, po
     assert Crasher(scenario, tmp_path).at_every_pass(point) >= scenario.commits
 
 
+def test_killed_whenever_it_has_told_its_host_a_cpp_program_ends_as_if_undisturbed(tmp_path: Path) -> None:
+    scenario = scenario_named("cpp-groceries")
+    assert Crasher(scenario, tmp_path).at_every_pass("after_post") >= scenario.commits
+
+
 @every_scenario
 def test_killed_again_and_again_it_ends_as_if_undisturbed(scenario: Scenario, tmp_path: Path) -> None:
     chance = random.Random(f"{SEED} {scenario.name}")

@@ -72,11 +72,13 @@ def test_two_workflows_of_one_name_are_refused() -> None:
         workflows.Engine(":memory:", workflows=[Order, workflows.workflow(name="Order")(lambda event, step: None)])
 
 
-def test_what_is_not_implemented_is_not_accepted() -> None:
-    with pytest.raises(TypeError):
-        workflows.workflow(determinism="fail")  # type: ignore[call-overload]
-    with pytest.raises(TypeError):
-        workflows.workflow(retention="1 day")  # type: ignore[call-overload]
+def test_a_policy_or_retention_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(workflows.InvalidConfigError, match="determinism is 'hope'.*'pause', 'fail', 'ignore'"):
+        workflows.workflow(name="w", determinism="hope")(lambda event, step: None)  # type: ignore[call-overload]
+    with pytest.raises(workflows.InvalidConfigError, match="retention has an unknown key 'forever'"):
+        workflows.workflow(name="w", retention={"forever": True})(lambda event, step: None)
+    with pytest.raises(workflows.InvalidDurationError, match="retention"):
+        workflows.workflow(name="w", retention="soon")(lambda event, step: None)
 
 
 def test_env_is_there_before_init_of_the_workflow_runs() -> None:

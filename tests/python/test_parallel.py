@@ -317,7 +317,7 @@ async def test_code_that_asks_no_more_for_what_is_recorded_does_not_hang(tmp_pat
     """Replay waits for the questions of before; when they do not come, it goes on without them."""
     asks_first = True
 
-    @workflows.workflow
+    @workflows.workflow(determinism="ignore")
     async def changed(event: workflows.Event, step: workflows.Step) -> Any:
         @step.do
         async def first() -> int:

@@ -111,8 +111,6 @@ async def test_s9_a_bad_config_is_an_error_at_the_declaration() -> None:
             step.do("a", max_concurrency=2)
         with pytest.raises(workflows.InvalidConfigError, match="max_concurrency is 0"):
             step.do("a", concurrent=True, max_concurrency=0)
-        with pytest.raises(TypeError, match="rollback"):
-            step.do("a", rollback=print)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="on a function"):
             step.do("a")(3)  # type: ignore[call-overload]
         return "ok"

@@ -1,28 +1,20 @@
 #pragma once
-// An SQLite file system that counts what is asked of the disk and can fail on demand. While it lives it is SQLite's
-// default, so every database opened meanwhile goes through it, however deep below; close them before it ends. One at a
-// time.
+// A PassingVfs that counts what is asked of the disk and can fail on demand.
 //
 //   CountingVfs disk;
 //   ... open a database, write ...
 //   EXPECT_EQ(disk.syncs(), 1u);
 //   disk.fail_sync(1, SQLITE_IOERR_FSYNC);   // the next one fails, once
 
-#include <sqlite3.h>
-
 #include <atomic>
 #include <cstdint>
-#include <memory>
+
+#include "tests/support/passing_vfs.h"
 
 namespace workflows::testing {
 
-class CountingVfs {
+class CountingVfs : public PassingVfs {
  public:
-  CountingVfs();
-  ~CountingVfs();
-  CountingVfs(const CountingVfs&) = delete;
-  CountingVfs& operator=(const CountingVfs&) = delete;
-
   // Of all files since the beginning, failed ones included.
   std::uint64_t syncs() const { return syncs_.calls; }
   std::uint64_t writes() const { return writes_.calls; }
@@ -35,8 +27,6 @@ class CountingVfs {
   void heal();
 
  private:
-  friend struct CountingVfsCalls;
-
   struct Calls {
     std::atomic<std::uint64_t> calls{0};
     std::atomic<std::uint64_t> fail_from{0};  // 0: never
@@ -48,11 +38,12 @@ class CountingVfs {
     int count();
   };
 
+  int write(File& file, const void* bytes, int amount, sqlite3_int64 offset) override;
+  int sync(File& file, int flags) override;
+
   Calls syncs_;
   Calls writes_;
   std::atomic<std::uint64_t> written_bytes_{0};
-  sqlite3_vfs* real_;
-  std::unique_ptr<sqlite3_vfs> vfs_;
 };
 
 }  // namespace workflows::testing

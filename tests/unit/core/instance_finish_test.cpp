@@ -194,7 +194,7 @@ TEST(InstanceViews, S26_AFinishedRunDoesNotWait) {
   run.crash();
 }
 
-TEST(InstanceViews, S38_ItReplaysUntilTheCodeHasCaughtUp) {
+TEST(InstanceViews, S38_ItReplaysUntilItHasAskedForAndGotAllThatIsRecorded) {
   Life first;
   EXPECT_FALSE(first.instance().replaying());
   first.do_("a");
@@ -213,7 +213,7 @@ TEST(InstanceViews, S38_ItReplaysUntilTheCodeHasCaughtUp) {
   second.do_("a");
   EXPECT_TRUE(second.instance().replaying());
   second.do_("b");
-  EXPECT_TRUE(second.instance().replaying());  // it went on to the sleep before
+  EXPECT_TRUE(second.instance().replaying());  // `nap` is recorded, too
   EXPECT_FALSE(second.instance().waiting());
   EXPECT_EQ(second.sleep("nap", 1h), "pending nap#1");  // recorded, yet open
   EXPECT_FALSE(second.instance().replaying());

@@ -134,5 +134,26 @@ TEST(InstanceReplay, S18_ASleepThatIsCancelledFromOutside) {
   explore({{{{impatient(sleep("nap", 5s)), one(do_("work"))}}, {{one(do_("work"))}}}});
 }
 
+// A history that no instance can have recorded is refused, and nothing worse.
+TEST(InstanceReplay, S45_DamagedHistoriesAreRefused) {
+  Entry entry;
+  entry.kind = EntryKind::step_completed;
+  entry.step_kind = StepKind::do_;
+  entry.name = "step";
+  entry.value = "1";
+  const auto load = [&] { Life{std::vector<Entry>{entry}}; };
+  entry.occurrence = 0;
+  EXPECT_THROW(load(), StoreCorruptError);
+  entry.occurrence = 4'000'000'000;
+  EXPECT_THROW(load(), StoreCorruptError);
+  entry.occurrence = 1;
+  load();
+  entry.kind = EntryKind::reclaimed;
+  EXPECT_THROW(load(), StoreCorruptError);
+  entry.kind = EntryKind::wait_taken;
+  entry.event = 7;
+  EXPECT_THROW(load(), StoreCorruptError);
+}
+
 }  // namespace
 }  // namespace workflows::core

@@ -103,6 +103,45 @@ TEST_F(BadFiles, FileTruncatedWithinItsHeader) {
   expect_refused(ErrorCode::store_corrupt, "is truncated: it has only 60 bytes");
 }
 
+// A power loss may tear the first page, and with it all by which a file is recognised. Its log still has the page.
+TEST_F(BadFiles, S5_HeaderThatWasTornWhileTheWalWasMovedIntoTheFileIsRestored) {
+  auto how = options();
+  how.location = folder_.path() / "running.db";
+  {
+    const auto store = must(must(open_database(how))->connect());
+    auto large = new_instance("a");
+    large.params = std::string(9000, ' ');  // lets the file grow, so that its first page is written
+    must(store->commit(batch(std::nullopt, large)));
+    std::filesystem::copy(how.location, path());
+    std::filesystem::copy(how.location + "-wal", path().string() + "-wal");
+  }
+  change(0, std::string(512, '\xAA'));
+  EXPECT_TRUE(must(connect()->find("order", "a")));
+  EXPECT_EQ(bytes_of(path()).substr(0, 15), "SQLite format 3");
+}
+
+TEST_F(BadFiles, S5_HeaderThatWasTornWhileTheFormatWasMigratedIsRestored) {
+  const auto running = folder_.path() / "running.db";
+  create(*connect(), "a");
+  std::filesystem::rename(path(), running);
+  RawConnection migration(running);
+  migration.row("PRAGMA journal_mode = DELETE");
+  migration.row("PRAGMA synchronous = OFF");
+  migration.row("BEGIN");
+  migration.row("PRAGMA user_version = 99");
+  std::filesystem::copy(running, path());
+  std::filesystem::copy(running.string() + "-journal", path().string() + "-journal");
+  change(0, std::string(512, '\0'));
+  EXPECT_TRUE(must(connect()->find("order", "a")));
+}
+
+TEST_F(BadFiles, TextFileBesideSomethingThatIsNoLog) {
+  write_file(path(), "hello world, this is a letter\n");
+  write_file(path().string() + "-journal", "monday: wrote a letter\n");
+  EXPECT_THAT(refusal().message, HasSubstr(R"(begins with "hello world, thi")"));
+  EXPECT_EQ(bytes_of(path().string() + "-journal"), "monday: wrote a letter\n");
+}
+
 TEST_F(BadFiles, DamagedFile) {
   create(*connect(), "a");
   change(100, std::string(3900, '\xAA'));
@@ -116,6 +155,31 @@ TEST_F(BadFiles, DamageFoundLaterIsReportedByTheRead) {
       std::stoul(RawConnection(path()).row("SELECT rootpage FROM sqlite_schema WHERE name = 'instances'"));
   change((root - 1) * 4096, std::string(4096, '\xAA'));
   EXPECT_EQ(error_of(connect()->list({})).code, ErrorCode::store_corrupt);
+}
+
+TEST_F(BadFiles, MessageThatQuotesDamageIsText) {
+  create(*connect(), "a");
+  RawConnection raw(path());
+  raw.row("PRAGMA writable_schema = ON");
+  raw.row("UPDATE sqlite_schema SET name = CAST(x'41FF' AS TEXT), sql = 'CREATE nothing' WHERE name = 'owners'");
+  EXPECT_EQ(refusal().code, ErrorCode::store_corrupt);
+  EXPECT_THAT(refusal().message, HasSubstr("malformed database schema (A\xEF\xBF\xBD)"));
+}
+
+// FORMAT.md: a number that is not known is an error, not a guess; 259 is 3 in a byte.
+TEST_F(BadFiles, NumbersThatThisLibraryDoesNotKnowAreDamage) {
+  const auto key = create(*connect(), "a");
+  RawConnection(path()).row("INSERT INTO journal(seq, instance, prev, kind, step_kind) VALUES(1, 1, 0, 3, 1)");
+  RawConnection(path()).row("UPDATE instances SET head = 1");
+  must(connect()->load(key));
+  for (const auto* change : {"journal SET kind = 99", "journal SET kind = 259", "journal SET kind = 3, step_kind = 77",
+                             "instances SET status = 99"}) {
+    RawConnection(path()).row(std::string("UPDATE ") + change);
+    const auto error = error_of(connect()->load(key));
+    EXPECT_EQ(error.code, ErrorCode::store_corrupt) << change;
+    EXPECT_THAT(error.message, HasSubstr("does not know")) << change;
+  }
+  EXPECT_EQ(error_of(connect()->status(key)).code, ErrorCode::store_corrupt);
 }
 
 TEST_F(BadFiles, MissingFileIsNotMadeUnlessAsked) {

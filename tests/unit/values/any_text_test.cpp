@@ -120,5 +120,41 @@ TEST(AnyTextTest, S13_S46_AnyTextIsReadAsAFailure) {
                  "{\"type\":\"E\",\"cause\":{\"type\":\"F\"}}"});
 }
 
+TEST(AnyTextTest, S46_AnyTextIsAValueOrATypedError) {
+  feed(json, {"{",
+              "}",
+              "[",
+              "]",
+              ",",
+              ":",
+              " ",
+              "\"",
+              "\"a\"",
+              "\"\\",
+              "\\u00e9\"",
+              "\"\\ud83c\"",
+              "null",
+              "true",
+              "false",
+              "0",
+              "-1",
+              "2147483648",
+              "18446744073709551616",
+              "1e400",
+              "0.1",
+              "{\"a\":1}",
+              "[\"x\",\"y\"]",
+              std::string(40, '['),
+              std::string(1, '\0'),
+              "\xFF"});
+}
+
+TEST(AnyTextTest, S46_AMessageThatShowsTheBeginningOfAValueIsText) {
+  std::string apples = "\"";
+  for (int i = 0; i < 100; ++i) apples += "\xF0\x9F\x8D\x8E";
+  json(apples + '"');
+  json("\xFF");
+}
+
 }  // namespace
 }  // namespace workflows::fuzz

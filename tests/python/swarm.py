@@ -1,0 +1,212 @@
+"""Several engines on one database, in Python and in C++, that are killed and stopped at random while work arrives.
+
+What must hold in the end:
+- whatever was acknowledged is there, and has ended as it would have without any of this (S5, S6);
+- money: the bank, which does a thing once for each idempotency key, has got one debit and one credit of each transfer,
+  and its sum is zero (S14);
+- events: each exchange got each number that was sent to it once, in the order of sending (S22, S23);
+- no step ran again after a later one of its instance, so none after its result was committed (S43);
+- an engine that stood still for longer than its lease was replaced, could write no more, and ended saying so (S42).
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import workflows
+
+BUILD = Path(os.environ.get("WORKFLOWS_BUILD", Path(__file__).resolve().parents[2] / "build/release"))
+PROGRAMS: dict[str, list[str]] = {
+    "python": [sys.executable, str(Path(__file__).with_name("swarm_program.py"))],
+    "cpp": [str(BUILD / "tests/swarm_program")],
+}
+STEPS = ("debit", "credit")
+NUMBERS = 20  # of each exchange
+LEASE = "1 s"
+STANDSTILL_S = 2.5  # longer than the lease and than it takes the others to notice
+PATIENCE_S = 90
+LOST = "the ownership was lost"
+
+
+class Violation(AssertionError):  # noqa: N818
+    """Something happened that no kill may cause."""
+
+
+@dataclass
+class Member:
+    """A process with an engine."""
+
+    language: str
+    process: "subprocess.Popen[str]"
+
+
+@dataclass
+class Swarm:
+    folder: Path
+    seed: int
+    languages: tuple[str, ...] = ("python", "cpp", "python", "cpp")
+    lease: str = LEASE
+    stop_share: float = 0.15  # of the disturbances; the others are kills
+    kills: int = 0
+    stops: int = 0
+    fenced: int = 0
+    transfers: list[int] = field(default_factory=list[int])  # amounts, as acknowledged
+    sent: list[list[int]] = field(default_factory=list[list[int]])  # numbers to each exchange, as acknowledged
+
+    def __post_init__(self) -> None:
+        self.database = self.folder / "workflows.db"
+        self.bank = self.folder / "bank"
+        self._chance = random.Random(self.seed)
+        self._client = workflows.Client(self.database)
+        self._standing_still: set[int] = set()
+        self._suspects: set[int] = set()  # who stood still at some time: the last body may come late
+        self._members = [self._start(language) for language in self.languages]
+
+    def run(self, seconds: float, mean_s_between_kills: float = 0.25, *, load_per_tick: int = 2) -> None:
+        """Gives them work and disturbs them for so long; then leaves them in peace until they are done, and checks."""
+        try:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                for _ in range(load_per_tick):
+                    self._add_work()
+                if self._chance.random() < 0.02 / mean_s_between_kills:
+                    self._disturb()
+                self._look_after()
+                self._observe()
+                time.sleep(0.02)
+            self._finish()
+        finally:
+            for member in self._members:
+                with member.process:
+                    member.process.kill()
+            self._client.close()
+        self._check_bank()
+
+    # ---- work
+
+    def _add_work(self) -> None:
+        with contextlib.suppress(workflows.StoreBusyError):  # nothing was written
+            self._create_transfer() if self._chance.random() < 0.4 else self._send_number()
+
+    def _create_transfer(self) -> None:
+        amount = self._chance.randint(1, 1000)
+        self._client.create("transfer", {"amount": amount}, id=f"t{len(self.transfers)}", on_conflict="return")
+        self.transfers.append(amount)
+
+    def _send_number(self) -> None:
+        if not self.sent or len(self.sent[-1]) == NUMBERS:
+            name = f"x{len(self.sent)}"
+            self._client.create("exchange", {"numbers": NUMBERS}, id=name, on_conflict="return")
+            self.sent.append([])
+        name, numbers = f"x{len(self.sent) - 1}", self.sent[-1]
+        number, event_id = self._chance.randint(0, 10**6), f"n{len(numbers)}"
+        self._client.send_event("exchange", name, "number", number, event_id=event_id)
+        numbers.append(number)
+        if self._chance.random() < 0.3:  # a sender that is not sure sends again
+            with contextlib.suppress(workflows.InstanceFinishedError):
+                self._client.send_event("exchange", name, "number", number, event_id=event_id)
+
+    def _observe(self) -> None:
+        """Called now and then; for who wants to measure."""
+
+    # ---- disturbance
+
+    def _disturb(self) -> None:
+        member = self._chance.choice(self._members)
+        if member.process.pid in self._standing_still:
+            return
+        if self._chance.random() >= self.stop_share or self._standing_still:
+            member.process.kill()
+            self.kills += 1
+        else:
+            self._stop(member)
+
+    def _stop(self, member: Member) -> None:
+        """Woken by a thread: our own calls may wait for the one who is stopped, who may hold the right to write."""
+
+        def wake() -> None:
+            member.process.send_signal(signal.SIGCONT)
+            self._standing_still.discard(member.process.pid)
+
+        self.stops += 1
+        self._standing_still.add(member.process.pid)
+        self._suspects.add(member.process.pid)
+        member.process.send_signal(signal.SIGSTOP)
+        threading.Timer(STANDSTILL_S, wake).start()
+
+    def _look_after(self) -> None:
+        for number, member in enumerate(self._members):
+            if member.process.poll() is not None:
+                self._bury(member)
+                self._members[number] = self._start(member.language)
+
+    def _bury(self, member: Member) -> None:
+        _, errors = member.process.communicate()
+        code = member.process.returncode
+        if code == -signal.SIGKILL:
+            return
+        # Who is stopped may hold the right to write: then the leases of the others run out as well. So they do when the
+        # machine is too busy to let anybody renew a short one.
+        if not (code == 1 and LOST in errors and self.stop_share > 0):
+            raise Violation(f"{self}: a {member.language} engine ended with {code}: {errors}")
+        self.fenced += 1
+
+    def _start(self, language: str) -> Member:
+        command = [*PROGRAMS[language], str(self.database), str(self.bank), self.lease]
+        process = subprocess.Popen(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return Member(language, process)
+
+    # ---- the end
+
+    def _finish(self) -> None:
+        while self.sent and len(self.sent[-1]) < NUMBERS:
+            self._send_number()
+        while self._standing_still:
+            time.sleep(0.02)
+        deadline = time.monotonic() + PATIENCE_S
+        for number, amount in enumerate(self.transfers):
+            self._expect("transfer", f"t{number}", amount, deadline)
+        for number, numbers in enumerate(self.sent):
+            self._expect("exchange", f"x{number}", numbers, deadline)
+        self._client.send_event("vigil", "vigil", "end", "the end")
+        for member in self._members:
+            if member.process.wait(PATIENCE_S) != 0:
+                self._bury(member)
+
+    def _expect(self, workflow: str, name: str, output: object, deadline: float) -> None:
+        while not self._client.status(workflow, name).status.is_finished:
+            if time.monotonic() > deadline:
+                raise Violation(f"{self}: {workflow} {name} does not end: {self._client.steps(workflow, name)}")
+            self._look_after()
+            time.sleep(0.02)
+        found = self._client.result(workflow, name)
+        if found != output:
+            raise Violation(f"{self}: {workflow} {name} returned {found}, expected {output}")
+
+    def _check_bank(self) -> None:
+        booked: dict[str, tuple[str, str, int]] = {}
+        last_step: dict[str, int] = defaultdict(int)
+        for line in self.bank.read_text().splitlines():
+            pid, instance, step, key, amount = line.split()
+            if booked.setdefault(key, (instance, step, int(amount))) != (instance, step, int(amount)):
+                raise Violation(f"{self}: {line} has the key of {booked[key]}")
+            if STEPS.index(step) < last_step[instance] and int(pid) not in self._suspects:
+                raise Violation(f"{self}: {step} of {instance} ran again after a later step")
+            last_step[instance] = max(last_step[instance], STEPS.index(step))
+        done = Counter((instance, step) for instance, step, _ in booked.values())
+        expected = Counter((f"t{number}", step) for number in range(len(self.transfers)) for step in STEPS)
+        if done != expected:
+            raise Violation(f"{self}: done and expected differ in {(done - expected) + (expected - done)}")
+        if total := sum(amount for _, _, amount in booked.values()):
+            raise Violation(f"{self}: {total} were made out of nothing")
+
+    def __str__(self) -> str:
+        return f"swarm of seed {self.seed}"
