@@ -283,6 +283,8 @@ bool Instance::release_stalled(TimePoint now) {
 // What was recorded is not waited for any more. Should the code ask for it after all, it gets the outcome.
 void Instance::give_up_unasked() {
   unasked_ = 0;
+  first_unasked_ = recorded_.size();
+  gates_.resize(std::min(gates_.size(), delivered_));
   for (std::size_t k = delivered_; k < order_.size(); ++k) given_up_.insert(order_[k].ticket);
   order_.resize(delivered_);
 }

@@ -140,12 +140,6 @@ class Life {
       }
     }
   }
-  // The store refuses the record of a pause that nobody asks for any more.
-  void refuse_pause() {
-    collect();
-    std::erase_if(journal_, [](const Entry& entry) { return entry.kind == EntryKind::paused; });
-    awaited_.clear();
-  }
   void timer(const std::string& step) { instance_.timer(ticket(step), now_); }
   // An event that is on disk; the second time that its id comes, it is the same event again.
   void event(std::int64_t id, const std::string& type, const std::string& payload) {
