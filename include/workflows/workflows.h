@@ -8,6 +8,9 @@
 #include <workflows/error.h>
 #include <workflows/failure.h>
 #include <workflows/instance_info.h>
+#include <workflows/replay.h>
+#include <workflows/rollback.h>
 #include <workflows/step.h>
+#include <workflows/subscription.h>
 #include <workflows/time.h>
 #include <workflows/workflow.h>
