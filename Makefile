@@ -64,7 +64,7 @@ check-style: $(VENV)/ready | deps-check
 	$(PYTHON) -m pytest -q tests/style
 
 # What users run, by the second compiler; the presets make its warnings errors.
-USER_TARGETS := workflows _core example_hello example_groceries example_pipeline
+USER_TARGETS := workflows _core example_hello example_groceries example_pipeline example_order_saga example_approval
 check-cpp: build/clang/build.ninja | deps-check
 	cmake --build build/clang --target $(USER_TARGETS)
 

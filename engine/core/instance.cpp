@@ -116,7 +116,7 @@ bool Instance::is_recorded(StepKind kind, const std::string& name) const {
 
 std::expected<Ticket, Error> Instance::ask(StepKind kind, const std::string& name, Source source) {
   if (auto error = refusal([&] { check_step_name(name); })) return std::unexpected(std::move(*error));
-  if (result_) {
+  if (result_ && !parked()) {  // code that goes on while it is being forgotten is not to notice
     return std::unexpected(Error{ErrorCode::instance_finished, "step '" + name + "' was asked for after the run of '" +
                                                                    identity_.id + "' had ended; await it inside run"});
   }

@@ -279,6 +279,13 @@ void Instance::diverge(Ticket missing, TimePoint now) {
 // `outcome`: what `run` returned or raised; absent: the code stands still at the end of the history.
 void Instance::end_replay(const BodyOutcome* outcome) {
   std::string problem;
+  if (outcome == nullptr && recorded_end_ && recorded_end_->kind != EntryKind::instance_terminated) {
+    problem = "the history has come to its end, but the code goes on";
+    if (!held_.empty()) {
+      const auto& [ticket, work] = held_.front();
+      problem += " to " + std::string(to_string(steps_[ticket].kind)) + " '" + std::string(step_name(ticket)) + "'";
+    }
+  }
   if (outcome != nullptr && recorded_end_) {
     const auto* value = std::get_if<Value>(outcome);
     const bool completed = recorded_end_->kind == EntryKind::instance_completed;

@@ -214,7 +214,10 @@ void Instance::durable(Ticket ticket, TimePoint now) {
 }
 
 void Instance::finish_durable(TimePoint now) {
-  if (!result_) return roll_back_next(now);
+  if (!result_) {
+    if (chain_began_) roll_back_next(now);
+    return;
+  }
   effects_.emplace_back(std::move(*result_));
 }
 
@@ -280,6 +283,8 @@ bool Instance::release_stalled(TimePoint now) {
 // What was recorded is not waited for any more. Should the code ask for it after all, it gets the outcome.
 void Instance::give_up_unasked() {
   unasked_ = 0;
+  first_unasked_ = recorded_.size();
+  gates_.resize(std::min(gates_.size(), delivered_));
   for (std::size_t k = delivered_; k < order_.size(); ++k) given_up_.insert(order_[k].ticket);
   order_.resize(delivered_);
 }

@@ -47,7 +47,7 @@ void Instance::append(Entry&& entry, Urgency urgency) {
 // The newest question reaches the disk before what will let the code go on: else same-named steps could change places
 // when the process dies right after that (S14). Requires: what is taken together is committed together.
 void Instance::take_effects(std::vector<Effect>& effects) {
-  if (std::exchange(lets_go_on_, false) && !steps_[newest_].recorded) {
+  if (std::exchange(lets_go_on_, false) && !chain_began_ && !steps_[newest_].recorded) {
     record_question(newest_);
     std::rotate(effects_.begin(), effects_.end() - 1, effects_.end());
   }

@@ -97,7 +97,10 @@ bool Host::release_stalled(InstanceKey instance) {
   return slot != nullptr && slot->machine.release_stalled(runtime_->now());
 }
 
-bool Host::replaying(InstanceKey instance) const { return runtime_->loaded(instance).machine.replaying(); }
+bool Host::replaying(InstanceKey instance) const {
+  const auto found = runtime_->slots_.find(instance);  // its end may be among the actions that are being carried out
+  return found != runtime_->slots_.end() && found->second->machine.replaying();
+}
 
 StepConfig Host::step_config(InstanceKey instance, Ticket ticket) const {
   return runtime_->loaded(instance).machine.config(ticket);

@@ -102,6 +102,7 @@ void Host::Runtime::heard_roll_back(InstanceKey instance) {
   if (slot.evicting) return;
   slot.machine.roll_back(now());
   mark(slot);
+  if (slot.machine.parked()) reload(slot);
 }
 
 // ---------------------------------------------------------------- batches

@@ -25,13 +25,18 @@ std::uint32_t pool_size(std::uint32_t wanted) {
 
 decltype(Attempt::outcome) run_body(Attempt& attempt) {
   try {
+    if (attempt.output != nullptr) {
+      const std::string* output = *attempt.output ? &(*attempt.output)->json : nullptr;
+      attempt.operation.step->run_rollback(*attempt.context, *attempt.failed, output);
+      return Value{"null"};
+    }
     return Value{attempt.operation.step->run_body(attempt.context.get())};
   } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
 }
 
 decltype(Attempt::outcome) choose_delay(Attempt& attempt) {
   try {
-    return attempt.operation.step->delay(attempt.number, *attempt.failed);
+    return (*attempt.delay)(attempt.number, *attempt.failed);
   } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
 }
 
@@ -101,7 +106,7 @@ void Bodies::stand_by() {
 }
 
 void Bodies::carry_out(Attempt& attempt) {
-  if (!attempt.cancelled) attempt.outcome = attempt.failed ? choose_delay(attempt) : run_body(attempt);
+  if (!attempt.cancelled) attempt.outcome = attempt.delay != nullptr ? choose_delay(attempt) : run_body(attempt);
   Attempt* before = ended_.load();
   do { attempt.ended_before = before; } while (!ended_.compare_exchange_weak(before, &attempt));
   // From here on the attempt is the loop's.

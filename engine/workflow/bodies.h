@@ -11,8 +11,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -23,8 +26,19 @@
 
 namespace workflows::detail {
 
-// One execution of a body, or of a step's delay function. The loop makes it, a thread of the pool carries it out, the
-// loop takes it back.
+// What a body has said and the loop has not heard yet.
+struct Heartbeats {
+  std::mutex mutex;
+  std::optional<std::string> latest;  // guarded by mutex
+
+  std::optional<std::string> take() {
+    const std::scoped_lock lock(mutex);
+    return std::exchange(latest, std::nullopt);
+  }
+};
+
+// One execution of a body, of a rollback, or of a delay function. The loop makes it, a thread of the pool carries it
+// out, the loop takes it back.
 struct Attempt {
   Attempt(Run& owner, Operation& asked, std::uint32_t which) : run(owner), operation(asked), number(which) {}
 
@@ -32,6 +46,8 @@ struct Attempt {
     cancelled = true;
     stop.request_stop();
   }
+  // On the body's thread.
+  void beat(std::string details);
 
   Run& run;
   Operation& operation;  // stays where it is until the attempt was taken back
@@ -39,9 +55,12 @@ struct Attempt {
   std::atomic<bool> cancelled = false;  // if it has not begun, it need not
   std::stop_source stop{std::nostopstate};
   // Rare things are kept apart: there is one attempt for every step.
-  std::unique_ptr<StepContext> context;   // if the body takes it
-  std::unique_ptr<const Failure> failed;  // set: choose the delay after this failure
-  std::shared_ptr<bool> delay_chosen;     // by now; owned by the loop
+  std::unique_ptr<StepContext> context;          // if the body takes it
+  std::unique_ptr<const Failure> failed;         // set: choose the delay after this failure, or roll back because of it
+  const RetryDelay::Function* delay = nullptr;   // set: choose the delay
+  const std::optional<Value>* output = nullptr;  // set: roll back the step that had this output, or none
+  std::shared_ptr<bool> delay_chosen;            // by now; owned by the loop
+  std::shared_ptr<Heartbeats> heartbeats;        // from the first one on
   std::variant<std::monostate, Value, std::unique_ptr<Failure>, Duration> outcome;  // nothing: it did not run
   Attempt* ended_before = nullptr;                                                  // in the list of those that ended
 };

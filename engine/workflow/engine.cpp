@@ -11,8 +11,50 @@ namespace workflows {
 
 // ---------------------------------------------------------------- InstanceHandle
 
-InstanceStatus InstanceHandle::status() const { return loop_->client().status(ref_.key); }
-std::vector<StepInfo> InstanceHandle::steps() const { return loop_->client().steps(ref_.key); }
+namespace {
+
+// Of the newest generation.
+InstanceKey key_of(Client& client, const InstanceRef& ref) { return client.get(ref.workflow, ref.id).key; }
+
+}  // namespace
+
+InstanceStatus InstanceHandle::status() const {
+  Client& client = loop_->client();
+  return client.status(key_of(client, ref_));
+}
+
+std::vector<StepInfo> InstanceHandle::steps() const {
+  Client& client = loop_->client();
+  return client.steps(key_of(client, ref_));
+}
+
+Subscription InstanceHandle::subscribe(std::int64_t after) const {
+  std::shared_ptr<Client> client(loop_, &loop_->client());
+  const InstanceKey key = key_of(*client, ref_);
+  return {std::move(client), key, after};
+}
+
+void InstanceHandle::pause() const {
+  loop_->change([this](Client& client) { client.pause(ref_.workflow, ref_.id); });
+}
+
+void InstanceHandle::resume() const {
+  loop_->change([this](Client& client) { client.resume(ref_.workflow, ref_.id); });
+}
+
+void InstanceHandle::terminate(TerminateOptions options) const {
+  loop_->change([&](Client& client) { client.terminate(ref_.workflow, ref_.id, options.rollback); });
+}
+
+std::vector<StepInfo> InstanceHandle::restart(const RestartFrom& from) const {
+  const RestartRequest request{
+      .workflow = ref_.workflow, .id = ref_.id, .from_step = from.from_step, .count = from.count, .kind = from.kind};
+  return loop_->change([&](Client& client) { return client.restart(request).kept; });
+}
+
+void InstanceHandle::remove() const {
+  loop_->change([this](Client& client) { client.remove(ref_.workflow, ref_.id); });
+}
 
 void InstanceHandle::send_json(std::string_view type, std::string payload, std::string_view event_id) const {
   loop_->send_event({.workflow = ref_.workflow,
@@ -22,8 +64,16 @@ void InstanceHandle::send_json(std::string_view type, std::string payload, std::
                      .event_id = std::string(event_id)});
 }
 
+// Waits for the newest generation, even if the one that this handle was made for is not kept any more.
+std::optional<InstanceStatus> InstanceHandle::end(std::optional<Duration> timeout) const {
+  const auto limit = timeout ? std::optional(timeout->millis()) : std::nullopt;
+  try {
+    return loop_->result(ref_.key, limit);
+  } catch (const InstanceNotFoundError&) { return loop_->result(key_of(loop_->client(), ref_), limit); }
+}
+
 std::string InstanceHandle::output(std::optional<Duration> timeout) const {
-  auto status = loop_->result(ref_.key, timeout ? std::optional(timeout->millis()) : std::nullopt);
+  auto status = end(timeout);
   if (!status) {
     throw WaitTimeoutError(fmt::format("instance '{}' of '{}' has not finished within {} ms; it goes on", ref_.id,
                                        ref_.workflow, timeout->millis().count()));
@@ -85,8 +135,26 @@ InstanceHandle Engine::create_json(std::string_view workflow, std::string params
   InstanceRef ref = loop().create({.workflow = std::string(workflow),
                                    .params = std::move(params),
                                    .id = std::move(options.id),
-                                   .on_conflict = options.on_conflict});
+                                   .on_conflict = options.on_conflict,
+                                   .retention = options.retention});
   return {loop_, std::move(ref)};
+}
+
+std::vector<Created> Engine::create_requested(std::vector<CreateRequest> requests) {
+  std::vector<Created> created;
+  created.reserve(requests.size());
+  for (auto& outcome : loop().create_batch(std::move(requests))) {
+    if (auto* ref = std::get_if<InstanceRef>(&outcome)) {
+      created.emplace_back(InstanceHandle(loop_, std::move(*ref)));
+    } else {
+      created.emplace_back(std::get<Error>(std::move(outcome)));
+    }
+  }
+  return created;
+}
+
+std::vector<std::optional<Error>> Engine::remove_batch(std::string_view workflow, const std::vector<std::string>& ids) {
+  return loop().change([&](Client& client) { return client.remove_batch(std::string(workflow), ids); });
 }
 
 InstanceHandle Engine::get(std::string_view workflow, std::string_view id) {

@@ -47,6 +47,7 @@ T value_of(Calls::Result result) {
 Loop::Loop(HostOptions options, Functions functions, std::uint32_t pool_size)
     : log_(logger()),
       functions_(std::move(functions)),
+      clock_(options.clock),
       host_(std::move(options)),
       readable_(io_, host_.fd()),
       bodies_(pool_size, [this] { boost::asio::post(io_, [this] { turn(); }); }) {}
@@ -67,6 +68,10 @@ Loop::~Loop() { close(); }
 
 // ---------------------------------------------------------------- calls
 
+TimePoint Loop::now() const {
+  return clock_ ? clock_->now() : std::chrono::floor<Millis>(std::chrono::system_clock::now());
+}
+
 void Loop::check_thread() const {
   if (std::this_thread::get_id() != thread_id_) return;
   throw WrongLoopError(
@@ -76,6 +81,11 @@ void Loop::check_thread() const {
 InstanceRef Loop::create(CreateRequest request) {
   check_thread();
   return value_of<InstanceRef>(calls_.issue([&] { return host_.create(std::move(request)); }).get());
+}
+
+BatchOutcome Loop::create_batch(std::vector<CreateRequest> requests) {
+  check_thread();
+  return value_of<BatchOutcome>(calls_.issue([&] { return host_.create_batch(std::move(requests)); }).get());
 }
 
 void Loop::send_event(SendEventRequest request) {
@@ -90,8 +100,23 @@ std::optional<InstanceStatus> Loop::result(InstanceKey instance, std::optional<M
   return value_of<InstanceStatus>(future.get());
 }
 
+InstanceStatus Loop::replay(InstanceHistory history) {
+  check_thread();
+  std::promise<std::shared_future<Calls::Result>> issued;
+  post([&] {
+    try {
+      issued.set_value(calls_.issue([&] { return host_.replay(std::move(history)); }));
+    } catch (...) { issued.set_exception(std::current_exception()); }
+  });
+  return value_of<InstanceStatus>(issued.get_future().get().get());
+}
+
 Client& Loop::client() {
   return calls_.use([this]() -> std::reference_wrapper<Client> { return host_.client(); });
+}
+
+void Loop::look() {
+  calls_.use([this] { host_.look(); });
 }
 
 Host::Counters Loop::counters() {

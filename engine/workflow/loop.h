@@ -27,6 +27,7 @@
 #include "engine/workflow/bodies.h"
 #include "engine/workflow/calls.h"
 #include "engine/workflow/run.h"
+#include "engine/workflow/sources.h"
 
 namespace workflows::detail {
 
@@ -45,23 +46,51 @@ class Loop {
 
   // ---- any thread but the loop's, which would wait for itself
   InstanceRef create(CreateRequest request);
+  BatchOutcome create_batch(std::vector<CreateRequest> requests);
   void send_event(SendEventRequest request);
   // Absent: `timeout` has passed first.
   std::optional<InstanceStatus> result(InstanceKey instance, std::optional<Millis> timeout);
+  // S41; the status whose `reason` tells.
+  InstanceStatus replay(InstanceHistory history);
   Client& client();
+  // A call of the client that changes instances: the engine hears of it at once.
+  template <class Change>
+  auto change(Change make) {
+    check_thread();
+    Client& through = client();
+    if constexpr (std::is_void_v<decltype(make(through))>) {
+      make(through);
+      look();
+    } else {
+      auto result = make(through);
+      look();
+      return result;
+    }
+  }
   Host::Counters counters();
   void clock_moved();
   void close();
+  // Carried out on the loop's thread, before its next turn. Bodies may call this as well.
+  template <class What>
+  void post(What what) {
+    boost::asio::post(io_, [this, what = std::move(what)] {
+      what();
+      turn();
+    });
+  }
 
   // ---- for runs, on the loop's thread
   Host& host() { return host_; }
   Bodies& bodies() { return bodies_; }
   spdlog::logger& log() { return *log_; }
+  Sources& sources() { return sources_; }
+  TimePoint now() const;
   // Calls `late` once the time that a delay function has (S11) is over.
   void when_delay_is_late(std::function<void()> late);
 
  private:
   void check_thread() const;
+  void look();
   void wait_for_host();
   void turn();
   bool carry_out_actions();  // false: there were none
@@ -99,12 +128,14 @@ class Loop {
 
   const std::shared_ptr<spdlog::logger> log_;
   Functions functions_;
+  const std::shared_ptr<Clock> clock_;  // absent: the system's
   Host host_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   boost::asio::posix::stream_descriptor readable_;
   Bodies bodies_;
   Calls calls_;
+  Sources sources_;
 
   boost::unordered_flat_map<InstanceKey, std::unique_ptr<Run>> runs_;
   std::unordered_map<const Run*, Retiring> retiring_;

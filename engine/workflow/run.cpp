@@ -1,11 +1,14 @@
 #include "engine/workflow/run.h"
 
 #include <algorithm>
+#include <random>
 #include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/logger.h>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
 
 #include "engine/workflow/exceptions.h"
 #include "engine/workflow/loop.h"
@@ -55,6 +58,13 @@ bool dependencies_run(const StepNode& step) {
   }
   return false;
 }
+
+double random_share() {
+  std::random_device device;
+  return std::generate_canonical<double, 53>(device);
+}
+
+std::string random_uuid() { return boost::uuids::to_string(boost::uuids::random_generator()()); }
 
 }  // namespace
 
@@ -114,6 +124,7 @@ void Run::log(std::string_view message) const {
 void Run::declare(StepNode& step) {
   check_step_name(step.name);
   step.config.check();
+  if (step.rollback) step.rollback->config.step.check();
   if (step.depends.empty()) return;  // it joins the graph when something depends on it
   std::vector<NodeId> depends;
   for (const auto& dependency : step.depends) {
@@ -190,11 +201,15 @@ void Run::ask(Operation& operation, Ask verb) {
   try {
     answer = verb(loop_.host());
   } catch (const WorkflowsError& error) {
-    // Fatal: the code stays where it is; it will run again elsewhere.
-    if (!is_fatal(error.code())) conclude(operation, Error{error.code(), error.what()});
+    // The code stays where it is: it will run again elsewhere, or its end is about to be told.
+    const bool goes_on = !is_fatal(error.code()) && error.code() != ErrorCode::instance_finished;
+    if (goes_on) conclude(operation, Error{error.code(), error.what()});
     return;
   }
   operation.ticket = answer.ticket;
+  if (operation.step != nullptr && operation.step->rollback) {
+    compensable_.emplace(answer.ticket, operation.step->shared_from_this());
+  }
   if (asked_.size() <= answer.ticket) asked_.resize(answer.ticket + std::size_t{1});
   if (answer.state == Asked::State::resolved) {
     return std::visit([&](auto& outcome) { conclude(operation, std::move(outcome)); }, *answer.outcome);
@@ -203,17 +218,14 @@ void Run::ask(Operation& operation, Ask verb) {
   if (answer.state == Asked::State::run) launch(operation, answer.attempt);
 }
 
-namespace {
-
-DoRequest request_of(const StepNode& step) {
-  DoRequest request{.name = step.name, .config = step.config};
+DoRequest Run::request_of(const StepNode& step) const {
+  DoRequest request{.name = step.name, .config = step.config, .source = loop_.sources().at(step.place)};
+  if (step.rollback) request.rollback = step.rollback->config;
   for (const auto& dependency : step.depends) {
     if (dependency->first.ticket) request.depends.push_back(*dependency->first.ticket);
   }
   return request;
 }
-
-}  // namespace
 
 void Run::begin(Operation& operation) {
   ask(operation, [&](Host& host) { return host.do_(instance_, request_of(*operation.step)); });
@@ -230,11 +242,36 @@ void Run::fail(Operation& operation) {
       [&](Host& host) { return host.do_failed(instance_, request_of(*operation.step), std::move(failure)); });
 }
 
-void Run::pause(Operation& operation, Pause::Request request) {
+void Run::pause(Operation& operation, Pause::Request request, const std::source_location& place) {
+  std::visit([&](auto& what) { what.source = loop_.sources().at(place); }, request);
   ask(operation, [&](Host& host) {
     if (auto* sleep = std::get_if<SleepRequest>(&request)) return host.sleep(instance_, std::move(*sleep));
     return host.wait_for_event(instance_, std::move(std::get<WaitRequest>(request)));
   });
+}
+
+// ---------------------------------------------------------------- values from outside
+
+Value Run::value(std::string name, std::string json, const std::source_location& place) {
+  return loop_.host().value(instance_,
+                            {.name = std::move(name), .value = {std::move(json)}, .source = loop_.sources().at(place)});
+}
+
+TimePoint Run::now(const std::source_location& place) {
+  const Value ms = value("now", to_json(loop_.now().time_since_epoch().count()), place);
+  return TimePoint(Millis(Codec<Millis::rep>::decode(ms.json)));
+}
+
+double Run::random(const std::source_location& place) {
+  return Codec<double>::decode(value("random", to_json(random_share()), place).json);
+}
+
+std::string Run::uuid4(const std::source_location& place) {
+  return Codec<std::string>::decode(value("uuid4", to_json(random_uuid()), place).json);
+}
+
+bool Run::patched(std::string_view id, const std::source_location& place) {
+  return loop_.host().patched(instance_, std::string(id), loop_.sources().at(place));
 }
 
 // ---------------------------------------------------------------- outcomes
@@ -243,17 +280,22 @@ void Run::resolve(Ticket ticket, Outcome outcome) {
   Operation* operation = find(ticket);
   if (retired_ || operation == nullptr) return;
   if (operation->running != nullptr) warn_of_deaf_body(*operation);
-  if (held_.empty() && operation->running == nullptr) return deliver(*operation, std::move(outcome));
-  held_.emplace_back(ticket, std::move(outcome));
+  if (operation->race != nullptr) win(*operation);
+  if (held_.empty() && !is_blocked(*operation)) return deliver(*operation, std::move(outcome));
+  held_.push_back({.ticket = ticket, .outcome = std::move(outcome)});
 }
 
 void Run::deliver_held() {
   while (!held_.empty() && !retired_) {
-    Operation& operation = *find(held_.front().first);
-    if (operation.running != nullptr) return;
-    Outcome outcome = std::move(held_.front().second);
+    const Race* race = held_.front().race;
+    if (race != nullptr ? !is_at_rest(*race) : is_blocked(*find(held_.front().ticket))) return;
+    Held next = std::move(held_.front());
     held_.pop_front();
-    deliver(operation, std::move(outcome));
+    if (next.race != nullptr) {
+      go_on(*next.race);
+    } else {
+      deliver(*find(next.ticket), std::move(next.outcome));
+    }
   }
 }
 
@@ -267,14 +309,36 @@ void Run::conclude(Operation& operation, Operation::End&& end) {
   Waiter* waiter = operation.waiter;
   if (operation.node_started) loop_.host().node_finished(instance_, *operation.node, !operation.failed());
   if (!failing_.empty()) begin_failed();
+  if (operation.race != nullptr) {
+    win(operation);
+    return go_on(*operation.race);
+  }
   if (waiter != nullptr) resume(waiter->one_ended());
 }
 
 // ---------------------------------------------------------------- bodies
 
+void Attempt::beat(std::string details) {
+  if (!heartbeats) heartbeats = std::make_shared<Heartbeats>();
+  {
+    const std::scoped_lock lock(heartbeats->mutex);
+    if (std::exchange(heartbeats->latest, std::move(details))) return;  // the loop is about to look
+  }
+  run.hear(*this);
+}
+
+void Run::hear(const Attempt& attempt) const {
+  loop_.post([&loop = loop_, instance = instance_, ticket = *attempt.operation.ticket, number = attempt.number,
+              heartbeats = attempt.heartbeats] {
+    if (auto details = heartbeats->take()) loop.host().heartbeat(instance, ticket, number, {std::move(*details)});
+  });
+}
+
 void Run::run_body(Ticket ticket, std::uint32_t attempt) {
   Operation* operation = find(ticket);
-  if (retired_ || operation == nullptr) return;
+  if (retired_) return;
+  if (lost_.contains(ticket) || (operation != nullptr && has_lost(*operation))) return answer_for_lost(ticket, attempt);
+  if (operation == nullptr) return;
   if (operation->running == nullptr) return launch(*operation, attempt);
   operation->next_attempt = attempt;  // never two at a time (S43)
   warn_of_deaf_body(*operation);
@@ -283,6 +347,7 @@ void Run::run_body(Ticket ticket, std::uint32_t attempt) {
 void Run::cancel_body(Ticket ticket, std::uint32_t attempt) {
   Operation* operation = find(ticket);
   if (operation == nullptr) return;
+  if (rollback_to_begin_ && rollback_to_begin_->ticket == ticket) rollback_to_begin_.reset();
   if (operation->next_attempt == attempt) {
     operation->next_attempt = 0;
   } else if (operation->running != nullptr) {
@@ -292,9 +357,11 @@ void Run::cancel_body(Ticket ticket, std::uint32_t attempt) {
 
 void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
   Operation* operation = find(ticket);
+  if (!retired_ && lost_.contains(ticket)) return loop_.host().delay_chosen(instance_, ticket, number, failure);
   if (retired_ || operation == nullptr) return;
   auto attempt = std::make_unique<Attempt>(*this, *operation, number);
   attempt->delay_chosen = std::make_shared<bool>(false);
+  attempt->delay = undos_.contains(ticket) ? &operation->step->rollback->delay : &operation->step->delay;
   loop_.when_delay_is_late([this, ticket, number, failure, step = operation->step->shared_from_this(),
                             chosen = attempt->delay_chosen] {
     if (std::exchange(*chosen, true)) return;
@@ -304,20 +371,25 @@ void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
   launch(std::move(attempt));
 }
 
-void Run::roll_back(RunRollback /*action*/) {}
-
 void Run::launch(Operation& operation, std::uint32_t number) {
   auto attempt = std::make_unique<Attempt>(*this, operation, number);
-  const StepNode& step = *operation.step;
-  if (step.takes_context) {
-    const Host& host = loop_.host();
-    const Ticket ticket = *operation.ticket;
-    attempt->stop = std::stop_source();
-    attempt->context = std::make_unique<StepContext>(
-        step.name, host.occurrence(instance_, ticket), number, host.step_config(instance_, ticket),
-        host.idempotency_key(instance_, ticket), attempt->stop.get_token());
-  }
+  if (operation.step->takes_context) give_context(*attempt);
   launch(std::move(attempt));
+}
+
+void Run::give_context(Attempt& attempt) const {
+  const Host& host = loop_.host();
+  const Ticket ticket = *attempt.operation.ticket;
+  attempt.stop = std::stop_source();
+  AttemptFacts facts{.name = attempt.operation.step->name,
+                     .count = host.occurrence(instance_, ticket),
+                     .attempt = attempt.number,
+                     .config = host.step_config(instance_, ticket),
+                     .idempotency_key = host.idempotency_key(instance_, ticket),
+                     .stop = attempt.stop.get_token(),
+                     .heartbeat = [&attempt](std::string details) { attempt.beat(std::move(details)); }};
+  if (auto last = host.last_heartbeat(instance_, ticket)) facts.last_heartbeat = std::move(last->json);
+  attempt.context = std::make_unique<StepContext>(std::move(facts));
 }
 
 void Run::launch(std::unique_ptr<Attempt> attempt) {
@@ -337,15 +409,25 @@ void Run::body_ended(Attempt& attempt) {
   if (retired_) return;
   if (attempt.operation.next_attempt != 0) launch(attempt.operation, std::exchange(attempt.operation.next_attempt, 0));
   deliver_held();
+  begin_rollback();
 }
 
 void Run::report(Attempt& attempt) {
   const Ticket ticket = *attempt.operation.ticket;
+  if (attempt.heartbeats) report_heartbeat(attempt);
   if (auto* value = std::get_if<Value>(&attempt.outcome)) {
     loop_.host().body_finished(instance_, ticket, attempt.number, std::move(*value));
   } else if (auto* failure = std::get_if<std::unique_ptr<Failure>>(&attempt.outcome); failure && !retired_) {
     // A failure of a body that was told to stop because the engine closes is not the body's.
+    if (has_lost(attempt.operation)) (*failure)->retryable = false;
     loop_.host().body_finished(instance_, ticket, attempt.number, std::move(**failure));
+  }
+}
+
+// The last one may not have been heard yet; it is for the attempt that follows.
+void Run::report_heartbeat(Attempt& attempt) {
+  if (auto details = attempt.heartbeats->take()) {
+    loop_.host().heartbeat(instance_, *attempt.operation.ticket, attempt.number, {std::move(*details)});
   }
 }
 
@@ -370,6 +452,45 @@ void Run::warn_of_deaf_body(const Operation& operation) const {
       "{}/{}: attempt {} of step '{}' is over, but its body still runs; the workflow goes on when it returns. Let the "
       "body look at StepContext::stop_token",
       event_.workflow_name, event_.instance_id, operation.running->number, operation.step->name);
+}
+
+// ---------------------------------------------------------------- rollback
+
+void Run::roll_back(RunRollback action) {
+  if (retired_) return;
+  rollback_to_begin_ = std::move(action);
+  begin_rollback();
+}
+
+void Run::begin_rollback() {
+  if (!rollback_to_begin_ || !quiet() || retired_) return;
+  const RunRollback action = std::move(*rollback_to_begin_);
+  rollback_to_begin_.reset();
+  Undo* undo = undo_for(action);
+  if (undo == nullptr) {
+    Failure failure;
+    failure.type = "StepError";
+    failure.message = "the code of the workflow has no rollback function for this step any more";
+    failure.retryable = false;
+    return loop_.host().body_finished(instance_, action.ticket, action.attempt, std::move(failure));
+  }
+  auto attempt = std::make_unique<Attempt>(*this, undo->operation, action.attempt);
+  attempt->failed = std::make_unique<const Failure>(undo->error);
+  attempt->output = &undo->output;
+  give_context(*attempt);
+  launch(std::move(attempt));
+}
+
+Run::Undo* Run::undo_for(const RunRollback& action) {
+  const auto step = compensable_.find(action.of);
+  if (step == compensable_.end()) return nullptr;
+  auto [undo, is_new] = undos_.try_emplace(action.ticket);
+  if (is_new) {
+    undo->second = {{.step = step->second.get(), .ticket = action.ticket}, action.error, action.output};
+    if (asked_.size() <= action.ticket) asked_.resize(action.ticket + std::size_t{1});
+    asked_[action.ticket] = &undo->second.operation;
+  }
+  return &undo->second;
 }
 
 }  // namespace workflows::detail

@@ -4,12 +4,18 @@
 //
 // Code goes on only when no body that it started can still use its locals. Hence: an outcome waits for the body of its
 // step to return, and so do all later outcomes of the instance, for replay delivers them in the same order; a step
-// whose dependency failed waits for its other dependencies to end; frames are destroyed when no body runs.
+// whose dependency failed waits for its other dependencies to end; frames are destroyed when no body runs;
+// a rollback begins when no body runs, for one that does may be at work on what is to be undone.
 
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <optional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <workflows/engine.h>
@@ -47,12 +53,21 @@ class Run {
   void roll_back(RunRollback action);
   void body_ended(Attempt& attempt);
 
+  // On the thread of a body: it has given a sign of life.
+  void hear(const Attempt& attempt) const;
+
   // ---- asked by code
   void declare(StepNode& step);
   // The run of `step` whose end answers this call; `own` keeps it if nothing else does.
   Operation& call(StepNode& step, std::unique_ptr<Operation>& own);
-  void pause(Operation& operation, Pause::Request request);
+  void pause(Operation& operation, Pause::Request request, const std::source_location& place);
   void log(std::string_view message) const;
+  TimePoint now(const std::source_location& place);
+  double random(const std::source_location& place);
+  std::string uuid4(const std::source_location& place);
+  bool patched(std::string_view id, const std::source_location& place);
+  bool begin_race(Race& race);
+  std::size_t end_race(Race& race);
 
  private:
   struct Node {
@@ -61,24 +76,54 @@ class Run {
     Operation& operation() const { return further ? *further : step->first; }
   };
 
+  // An outcome that waits for bodies to return; or a race that was decided without one.
+  struct Held {
+    Ticket ticket = 0;
+    Outcome outcome{};
+    Race* race = nullptr;
+  };
+  // The rollback of one step, in all its attempts.
+  struct Undo {
+    Operation operation{};
+    Failure error{};
+    std::optional<Value> output{};
+  };
+
   void join_graph(StepNode& step);
   void put_node(NodeId id, StepNode& step, std::unique_ptr<Operation> further);
 
   template <class Ask>
   void ask(Operation& operation, Ask verb);
+  DoRequest request_of(const StepNode& step) const;
   void begin(Operation& operation);
   void fail(Operation& operation);
   void begin_failed();
   void conclude(Operation& operation, Operation::End&& end);
   void deliver(Operation& operation, Outcome&& outcome);
   void deliver_held();
+  Value value(std::string name, std::string json, const std::source_location& place);
+
+  // Races (race.cpp)
+  static bool is_free(const Operation& operation);
+  static bool has_lost(const Operation& operation);
+  static bool is_at_rest(const Race& race);
+  static bool is_over(const Race& race);
+  static bool is_blocked(const Operation& operation);
+  void win(Operation& operation);
+  void go_on(Race& race);
+  void leave(Operation& loser);
+  void answer_for_lost(Ticket ticket, std::uint32_t attempt);
   void resume(std::coroutine_handle<> code);
   void finish(BodyOutcome outcome);
 
   Operation* find(Ticket ticket) const { return ticket < asked_.size() ? asked_[ticket] : nullptr; }
   void launch(Operation& operation, std::uint32_t attempt);
   void launch(std::unique_ptr<Attempt> attempt);
+  void give_context(Attempt& attempt) const;
+  void begin_rollback();
+  Undo* undo_for(const RunRollback& action);
   void report(Attempt& attempt);
+  void report_heartbeat(Attempt& attempt);
   void report_delay(Attempt& attempt);
   void warn_of_deaf_body(const Operation& operation) const;
 
@@ -90,10 +135,15 @@ class Run {
   bool finished_ = false;
   bool retired_ = false;
   std::uint32_t bodies_ = 0;
-  std::vector<Operation*> asked_;               // by ticket; null: ended
-  std::vector<Node> graph_;                     // by node
-  std::vector<Operation*> failing_;             // a dependency has failed, others have not ended
-  std::list<std::pair<Ticket, Outcome>> held_;  // nearly always empty
+  std::vector<Operation*> asked_;    // by ticket; null: ended
+  std::vector<Node> graph_;          // by node
+  std::vector<Operation*> failing_;  // a dependency has failed, others have not ended
+  std::list<Held> held_;             // nearly always empty
+  std::unordered_set<Ticket> lost_;  // steps that a race has left alone
+  // Steps that can be rolled back, kept for that: when it comes to it, the frames may be gone.
+  std::unordered_map<Ticket, std::shared_ptr<StepNode>> compensable_;
+  std::unordered_map<Ticket, Undo> undos_;  // by the rollback's ticket
+  std::optional<RunRollback> rollback_to_begin_;
 };
 
 }  // namespace workflows::detail

@@ -21,6 +21,8 @@ class GroceryShop {
   std::string order(const std::string& key) { return "order " + std::to_string(accept("order", key)); }
   // Returns the number of the receipt.
   std::string pay(const std::string& key) { return "receipt " + std::to_string(accept("payment", key)); }
+  void refund(const std::string& key) { accept("refund", key); }
+  void cancel(const std::string& key) { accept("cancellation", key); }
 
  private:
   // One customer at a time, also among processes; the door opens when it is destroyed, or with the process.

@@ -20,12 +20,14 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <workflows/client.h>
 #include <workflows/durability.h>
 #include <workflows/host.h>
 #include <workflows/step.h>
+#include <workflows/subscription.h>
 
 namespace workflows {
 
@@ -41,9 +43,36 @@ struct EngineOptions {
   std::shared_ptr<Clock> clock{};              // absent: the system's
 };
 
+struct WorkflowOptions {
+  std::string version{};  // of the code; recorded with every instance that it runs (S40)
+  Retention retention{};  // of finished instances
+  Determinism determinism = Determinism::pause;
+};
+
 struct CreateOptions {
   std::string id{};  // "": a UUID v7
   OnConflict on_conflict = OnConflict::error;
+  std::optional<Retention> retention{};  // absent: as the workflow says
+};
+
+// One instance of a batch.
+template <class Params>
+struct NewInstance {
+  std::string id{};  // "": a UUID v7
+  Params params{};
+  OnConflict on_conflict = OnConflict::error;
+  std::optional<Retention> retention{};  // absent: as the workflow says
+};
+
+struct TerminateOptions {
+  bool rollback = false;  // the steps that have begun are compensated first (S31)
+};
+
+// The step that a restart begins with. Results of steps that do not follow it are kept (S28).
+struct RestartFrom {
+  std::string from_step{};  // "": from the beginning, nothing is kept
+  std::uint32_t count = 1;  // the n-th step of this name
+  StepKind kind = StepKind::do_;
 };
 
 namespace detail {
@@ -68,6 +97,13 @@ Root release(Workflow<T> workflow) {
 }  // namespace detail
 
 // One instance, as its owner or an onlooker sees it. A value; it may outlive the engine (then: EngineClosedError).
+// After a restart it speaks of the newest generation; when the instance was removed, every call throws
+// InstanceNotFoundError.
+//
+//   instance.pause();                     // running bodies end, nothing new begins, timers stand still
+//   instance.resume();                    // every timer gets the time that was left
+//   instance.terminate({.rollback = true});
+//   for (const auto& step : instance.restart({.from_step = "ship"})) std::cout << "kept " << step.name << '\n';
 class InstanceHandle {
  public:
   InstanceHandle(std::shared_ptr<detail::Loop> loop, InstanceRef ref) : loop_(std::move(loop)), ref_(std::move(ref)) {}
@@ -84,6 +120,20 @@ class InstanceHandle {
   InstanceStatus status() const;
   std::vector<StepInfo> steps() const;
 
+  // Lifecycle (S26). When a call returns it is on disk; the engine that runs the instance, in whatever process, follows
+  // within milliseconds. InvalidTransitionError tells the status that was found.
+  void pause() const;
+  void resume() const;
+  void terminate(TerminateOptions options = {}) const;
+  // The same id, params and creation time. Returns what is kept of the steps so far. InvalidConfigError: there is no
+  // such step to start from.
+  std::vector<StepInfo> restart(const RestartFrom& from = {}) const;
+  // All generations, with their events.
+  void remove() const;
+
+  // Entries of the newest generation, those so far and then live; see subscription.h.
+  Subscription subscribe(std::int64_t after = 0) const;
+
   // Blocks until the instance has finished. WorkflowFailedError (failure_of() has the cause), WorkflowTerminatedError;
   // WaitTimeoutError: `timeout` has passed first, and nothing has changed.
   template <class T = void>
@@ -94,10 +144,14 @@ class InstanceHandle {
  private:
   void send_json(std::string_view type, std::string payload, std::string_view event_id) const;
   std::string output(std::optional<Duration> timeout) const;
+  std::optional<InstanceStatus> end(std::optional<Duration> timeout) const;
 
   std::shared_ptr<detail::Loop> loop_;
   InstanceRef ref_;
 };
+
+// What became of one instance of a batch.
+using Created = std::variant<InstanceHandle, Error>;
 
 class Engine {
  public:
@@ -109,8 +163,11 @@ class Engine {
   // Before start. `function` is called as Workflow<T>(const Event&, Step&); a functor or lambda is kept as long as the
   // engine, so its captures may be used throughout. InvalidNameError, InvalidConfigError (the name is taken).
   template <class Function>
-  void add(std::string name, Function function, std::string version = "") {
-    add_function({std::move(name), std::move(version)},
+  void add(std::string name, Function function, WorkflowOptions options = {}) {
+    add_function({.name = std::move(name),
+                  .version = std::move(options.version),
+                  .determinism = options.determinism,
+                  .retention = options.retention},
                  [function = std::move(function)](const Event& event, Step& step) mutable {
                    return detail::release(function(event, step));
                  });
@@ -127,6 +184,25 @@ class Engine {
     else
       return create_json(workflow, to_json(params), std::move(options));
   }
+
+  // One transaction, however many; each with its own outcome, in their order (S29).
+  //
+  //   engine.create_batch<Order>("checkout", {{.id = "order-17", .params = a}, {.id = "order-18", .params = b}});
+  template <class Params>
+  std::vector<Created> create_batch(std::string_view workflow, const std::vector<NewInstance<Params>>& instances) {
+    std::vector<CreateRequest> requests;
+    requests.reserve(instances.size());
+    for (const auto& instance : instances) {
+      requests.push_back({.workflow = std::string(workflow),
+                          .params = to_json(instance.params),
+                          .id = instance.id,
+                          .on_conflict = instance.on_conflict,
+                          .retention = instance.retention});
+    }
+    return create_requested(std::move(requests));
+  }
+  // One transaction; absent: removed.
+  std::vector<std::optional<Error>> remove_batch(std::string_view workflow, const std::vector<std::string>& ids);
 
   // InstanceNotFoundError.
   InstanceHandle get(std::string_view workflow, std::string_view id);
@@ -146,6 +222,7 @@ class Engine {
  private:
   void add_function(RegisteredWorkflow workflow, detail::WorkflowFunction function);
   InstanceHandle create_json(std::string_view workflow, std::string params, CreateOptions options);
+  std::vector<Created> create_requested(std::vector<CreateRequest> requests);
   detail::Loop& loop() const;
 
   EngineOptions options_;

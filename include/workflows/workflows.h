@@ -10,6 +10,9 @@
 #include <workflows/history.h>
 #include <workflows/instance_info.h>
 #include <workflows/maintenance.h>
+#include <workflows/replay.h>
+#include <workflows/rollback.h>
 #include <workflows/step.h>
+#include <workflows/subscription.h>
 #include <workflows/time.h>
 #include <workflows/workflow.h>

@@ -45,7 +45,7 @@ TEST_F(CppEngine, S1_FunctionsLambdasWithCapturesAndFunctorsAreWorkflows) {
       auto say = step.do_("say", [&] { return captured; });
       co_return co_await say;
     });
-    its.add("functor", Functor(), "2");
+    its.add("functor", Functor(), {.version = "2"});
   });
   EXPECT_EQ(engine->create("function").result<int>(), 1);
   EXPECT_EQ(engine->create("lambda").result<std::string>(), captured);

@@ -34,6 +34,12 @@ OUTPUTS: dict[str, Any] = {
     "cpp-groceries": GROCERIES,
     "cpp-hello": "Hello, World!",
     "cpp-pipeline": {"files": 12, "words": 7800, "longest": "chapter-12.txt"},
+    "cpp-order_saga": {
+        "compensated": [{"name": "pay", "count": 1}, {"name": "place the order", "count": 1}],
+        "failed": [],
+        "not_run": [],
+    },
+    "cpp-approval": "two pallets of tomatoes, approved by Ada",
 }
 STEPS: dict[str, set[str]] = {
     "python-groceries": GROCERIES_STEPS,
@@ -49,6 +55,8 @@ STEPS: dict[str, set[str]] = {
     "cpp-pipeline": {
         "list files", "add up", "find the longest", "report", *(f"count chapter-{number}.txt" for number in CHAPTERS),
     },
+    "cpp-order_saga": {"place the order", "pay", "call a courier"},
+    "cpp-approval": {"prepare the offer", "send the offer"},
 }  # fmt: skip
 
 
@@ -71,6 +79,11 @@ def test_the_grocery_shop_sees_one_order_and_one_payment(language: str, tmp_path
         assert accepted == [{"what": "order", "items": SHOPPING_LIST}, {"what": "payment", "for": "order 1"}]
     else:
         assert accepted == ["order", "payment"]
+
+
+def test_a_failed_sale_is_refunded_and_cancelled_in_this_order(tmp_path: Path) -> None:
+    accepted = Trial(scenario_named("cpp-order_saga"), tmp_path).run().outside
+    assert accepted == ["order", "payment", "refund", "cancellation"]
 
 
 def test_training_asks_a_person_in_the_doubtful_rounds_alone(tmp_path: Path) -> None:

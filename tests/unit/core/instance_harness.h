@@ -93,6 +93,14 @@ class Life {
                    std::optional<Duration> timeout = std::chrono::hours(24)) {
     return answer(instance_.wait({name, type, timeout}, now_));
   }
+  // A step that can be rolled back.
+  std::string do_undoable(const std::string& name, RollbackConfig rollback = {}, StepConfig config = {}) {
+    return answer(instance_.do_({.name = name, .config = config, .rollback = std::move(rollback)}, now_));
+  }
+  std::string value(const std::string& name, const std::string& now) {
+    return instance_.value({name, {now}}, now_).value().json;
+  }
+  bool patched(const std::string& id) { return instance_.patched(id, nullptr, now_).value(); }
   void abandon(const std::string& step) { instance_.abandon(ticket(step), now_); }
   void finish(BodyOutcome outcome) { instance_.finish(std::move(outcome), now_); }
 
@@ -106,6 +114,19 @@ class Life {
   void linger(const std::string& attempt) { instance_.record_start(ticket(attempt), number(attempt), now_); }
   bool release_stalled() { return instance_.release_stalled(now_); }
   void settled() { instance_.settled(); }
+  void heartbeat(const std::string& attempt, const std::string& details) {
+    instance_.heartbeat(ticket(attempt), number(attempt), {details}, now_);
+  }
+  // Of the rollback of a step, named as that step is.
+  void undone(const std::string& attempt, BodyOutcome outcome = Value{"null"}) {
+    instance_.body_finished(undo_ticket(attempt), number(attempt), std::move(outcome), now_);
+  }
+  void undo_timer(const std::string& step) { instance_.timer(undo_ticket(step), now_); }
+
+  // ---- what is asked from outside
+  void pause() { instance_.pause(now_); }
+  void resume() { instance_.resume(now_); }
+  void roll_back() { instance_.roll_back(now_); }
 
   // ---- what the runtime reports
   // All entries are on disk.
@@ -166,6 +187,10 @@ class Life {
         now_(now),
         instance_(kIdentity, limits, journal_, as_stored(inbox_, journal_)) {}
 
+  Ticket undo_ticket(std::string_view attempt) {
+    collect();
+    return undos_.at(std::string(attempt.substr(0, attempt.find('.'))));
+  }
   static std::uint32_t number(std::string_view attempt) {
     return static_cast<std::uint32_t>(std::stoul(std::string(attempt.substr(attempt.find('.') + 1))));
   }
@@ -193,6 +218,7 @@ class Life {
     instance_.take_effects(effects);
     for (const Effect& effect : effects) {
       effects_.push_back(describe(effect));
+      if (const auto* undo = std::get_if<RollBack>(&effect)) undos_[label(undo->ticket)] = undo->ticket;
       if (const auto* append = std::get_if<Append>(&effect)) note(*append);
     }
   }
@@ -263,6 +289,7 @@ class Life {
   std::vector<std::string> effects_;            // not yet expected
   std::vector<std::optional<Ticket>> awaited_;  // entries to report as durable; absent: the run's end
   std::map<std::string, Ticket> tickets_;
+  std::map<std::string, Ticket> undos_;
   std::optional<Error> error_;
 };
 
