@@ -401,6 +401,7 @@ class Instance {
 
   std::optional<Finished> recorded_end_;      // the run's end, if it is in the history
   std::deque<std::string> recorded_sources_;  // of recorded steps
+  bool restarted_ = false;                    // the history is what a restart has kept
   Identity identity_;
   Limits limits_;
 };

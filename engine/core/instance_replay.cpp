@@ -21,6 +21,9 @@ std::optional<RollbackConfig> rollback_of(const boost::json::object& detail) {
   return RollbackConfig{.step = config_of(members), .continue_on_failure = members.at("on_failure") == "continue"};
 }
 
+// More than any instance can have: each takes memory.
+constexpr std::uint64_t kMostSteps = 10'000'000;
+
 StoreCorruptError damaged(const Identity& identity, const std::string& what) {
   return StoreCorruptError("instance '" + identity.id + "' of workflow '" + identity.workflow + "' is recorded " +
                            what + "; the file is damaged: restore a copy of it");
@@ -34,6 +37,7 @@ Instance::Instance(Identity identity, Limits limits, std::vector<Entry> history,
     : identity_(std::move(identity)), limits_(limits) {
   std::unordered_map<std::int64_t, const InboxEvent*> events;
   for (const InboxEvent& event : inbox) events[event.id] = &event;
+  restarted_ = !history.empty() && history.front().kind == EntryKind::restarted;
   note_version(history);
   for (Entry& entry : history) replay(entry, events);
   note_asking_order();
@@ -47,8 +51,10 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
   Step& step = steps_[entry.step];
   if (step.key != nullptr || entry.name.empty()) return step;
-  // No name can have been asked for more often than there were steps.
-  if (entry.occurrence == 0 || entry.occurrence > entry.step + std::uint64_t{1})
+  // No name can have been asked for more often than there were steps; after a restart, which numbers what it keeps
+  // anew, nobody knows how many there were.
+  const std::uint64_t most = restarted_ ? kMostSteps : entry.step + std::uint64_t{1};
+  if (entry.occurrence == 0 || entry.occurrence > most)
     throw damaged(identity_, "to have asked for occurrence " + std::to_string(entry.occurrence) + " of a step");
   step.recorded = true;
   auto& [key, name] = *names_.try_emplace(key_of(entry.step_kind, entry.name)).first;

@@ -20,7 +20,6 @@ using workflows::rollback;
 using workflows::RollbackContext;
 using workflows::Step;
 using workflows::StepContext;
-using workflows::StepOptions;
 using workflows::Workflow;
 
 class Sale {
@@ -48,10 +47,9 @@ class Sale {
                  {.retries = {.limit = 20}}));
     co_await payment;
 
-    const StepOptions once{.retries = {.limit = 0}};
-    auto courier = step.do_("call a courier", once, [&](StepContext& context) {
+    auto courier = step.do_("call a courier", [&](StepContext& context) {
       record(context);
-      throw std::runtime_error("no courier drives today");
+      throw workflows::NonRetryableError("no courier drives today");
     });
     co_await courier;
   }

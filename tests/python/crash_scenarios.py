@@ -59,7 +59,7 @@ EXAMPLES = [
     Scenario("cpp-groceries", 7, cpp("groceries", "100 ms"), orders_of_cpp),
     Scenario("cpp-hello", 5, cpp("hello")),
     Scenario("cpp-pipeline", 6, cpp("pipeline")),
-    Scenario("cpp-order_saga", 9, cpp("order_saga"), orders_of_cpp),
+    Scenario("cpp-order_saga", 8, cpp("order_saga"), orders_of_cpp),
     Scenario("cpp-approval", 5, cpp("approval")),
 ]
 SCENARIOS = [*EXAMPLES, Scenario("python-branches", 8, of_the_tests("crash_branches.py"))]

@@ -1,5 +1,6 @@
 // Random programs, random schedules, crashes at random moments. `--gtest_random_seed=N` plays other ones.
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 
@@ -70,8 +71,8 @@ Move random_move(ScriptHost& host, Random& random) {
 }
 
 // To the end, or until the process dies.
-World play(const Program& program, World world, Random& random, bool may_die) {
-  ScriptHost host(program, world);
+World play(const Program& program, World world, Random& random, bool may_die, const Order& order = {}) {
+  ScriptHost host(program, world, order);
   while (!host.done() && !testing::Test::HasFailure()) {
     if (may_die && random.one_in(12)) return host.crash();
     if (random.one_in(50) && host.fire_any_timer(random.below(100))) continue;
@@ -100,6 +101,41 @@ TEST(InstanceRandom, S7_WhateverHappensABranchSeesWhatItSawBefore) {
       if (crashes > 0) --crashes;
     }
     if (world.ended()) check_replay(program, world);
+    if (testing::Test::HasFailure()) FAIL() << describe(world);
+  }
+}
+
+// Every name belongs to one branch, so that it does not matter to occurrences which branch asks first.
+Program without_shared_names(Program program) {
+  for (std::size_t i = 0; i < program.branches.size(); ++i) {
+    for (Turn& turn : program.branches[i].turns) {
+      for (Ask& ask : turn.asks) ask.name += std::to_string(i);
+    }
+  }
+  return program;
+}
+
+Order random_order(const Program& program, Random& random) {
+  Order order;
+  for (std::size_t i = 0; i < program.branches.size(); ++i) {
+    order.insert(order.begin() + static_cast<std::ptrdiff_t>(random.below(i + 1)), i);
+  }
+  return order;
+}
+
+TEST(InstanceRandom, S39_BranchesThatBeginInAnotherOrderInEveryLifeAreNoDivergence) {
+  constexpr std::uint64_t kSchedules = 1'000;
+  const auto first = static_cast<std::uint64_t>(GTEST_FLAG_GET(random_seed)) * kSchedules;
+  for (std::uint64_t seed = first; seed < first + kSchedules; ++seed) {
+    Random random(seed);
+    const Program program = without_shared_names(random_program(random));
+    const testing::ScopedTrace trace(__FILE__, __LINE__, "program " + std::to_string(seed) + ": " + describe(program));
+    World world;
+    for (std::size_t crashes = 1 + random.below(8); !world.ended() && !testing::Test::HasFailure();) {
+      world = play(program, std::move(world), random, crashes > 0, random_order(program, random));
+      if (crashes > 0) --crashes;
+    }
+    if (world.ended()) check_replay(program, world, random_order(program, random));
     if (testing::Test::HasFailure()) FAIL() << describe(world);
   }
 }

@@ -476,7 +476,11 @@ class ScriptHost {
     return !effects.empty();
   }
 
-  void carry_out(Append& append) { pending_.back().push_back(std::move(append)); }
+  void carry_out(Append& append) {
+    EXPECT_NE(append.entry.kind, EntryKind::paused)
+        << "S39: no program changes, yet one diverged: " << append.entry.value;
+    pending_.back().push_back(std::move(append));
+  }
   void carry_out(const RollBack&) { ADD_FAILURE() << "no program rolls back"; }
   void carry_out(const RunBody& run) { begin_body(run.ticket, run.attempt); }
   void carry_out(const CancelBody& cancel) {
