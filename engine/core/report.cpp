@@ -44,7 +44,7 @@ class Report {
   }
 
   void add(const Entry& entry) {
-    if (entry.kind >= EntryKind::instance_completed) return;
+    if (entry.kind >= EntryKind::rollback_started) return;  // of the instance as a whole
     StepInfo& step = steps_[entry.step];
     step.number = entry.step;
     if (step.name.empty()) identify(step, entry);
@@ -121,11 +121,11 @@ class Report {
   }
 
   void failed(StepInfo& step, const Entry& entry, std::string_view status) {
-    const bool had_ended = step.kind == StepKind::do_ && entry.attempt > 0 && attempt_of(step, entry).ended;
+    const bool had_ended = has_attempts(step) && entry.attempt > 0 && attempt_of(step, entry).ended;
     end(step, entry, status);
     step.failure = Failure::from_json(entry.value);
     // A failed choice of the next delay (S11) fails the step after its attempt had failed for a reason of its own.
-    if (step.kind == StepKind::do_ && entry.attempt > 0 && !had_ended) attempt_of(step, entry).failure = step.failure;
+    if (has_attempts(step) && entry.attempt > 0 && !had_ended) attempt_of(step, entry).failure = step.failure;
   }
 
   void end(StepInfo& step, const Entry& entry, std::string_view status) {
@@ -133,7 +133,7 @@ class Report {
     if (!step.began) step.began = entry.began ? *entry.began : entry.at;
     step.ended = entry.at;
     step.status = status;
-    if (step.kind == StepKind::do_) {
+    if (has_attempts(step)) {
       step.deadline.reset();
     } else if (entry.deadline) {
       step.deadline = entry.deadline;
@@ -142,11 +142,15 @@ class Report {
 
   // A `do` without attempts failed because of a dependency (S35).
   void end_attempt(StepInfo& step, const Entry& entry) {
-    if (step.kind != StepKind::do_ || entry.attempt == 0) return;
+    if (!has_attempts(step) || entry.attempt == 0) return;
     AttemptInfo& attempt = attempt_of(step, entry);
     if (!attempt.began) attempt.began = entry.began;
     if (!attempt.ended) attempt.ended = entry.at;
     if (!step.began) step.began = attempt.began;
+  }
+
+  static bool has_attempts(const StepInfo& step) {
+    return step.kind == StepKind::do_ || step.kind == StepKind::rollback;
   }
 
   // Entries of attempts come in order of their numbers.

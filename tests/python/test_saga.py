@@ -170,6 +170,36 @@ async def test_s32_code_that_catches_everything_does_not_skip_rollbacks() -> Non
     assert undid == ["first"]
 
 
+async def test_s8_the_longest_name_can_be_undone_as_well() -> None:
+    undid = list[str]()
+
+    @workflows.workflow
+    async def long(event: workflows.Event, step: workflows.Step) -> None:
+        @step.do("n" * 256, rollback=lambda ctx, error, output: undid.append(ctx.step.name))
+        async def body() -> None: ...
+
+        await body()
+        raise ValueError("later")
+
+    async with opened(":memory:", long) as engine:
+        with pytest.raises(workflows.WorkflowFailedError):
+            await (await engine.create(long)).result(PATIENCE_S)
+    assert undid == ["n" * 256]
+
+
+async def test_s28_what_was_undone_is_done_again_after_a_restart_and_undone_again() -> None:
+    shop = Shop()
+    async with opened(":memory:", shop.workflow()) as engine:
+        instance = await engine.create("order")
+        with pytest.raises(workflows.WorkflowFailedError):
+            await instance.result(PATIENCE_S)
+        shop.done.clear()
+        assert await instance.restart(from_step="ship") == []
+        with pytest.raises(workflows.WorkflowFailedError):
+            await instance.result(PATIENCE_S)
+    assert shop.done == ["charge", "reserve", "ship", *undone("ship", "reserve", "charge")]
+
+
 async def test_s31_a_step_that_failed_is_undone_without_an_output() -> None:
     outputs = list[Any]()
 

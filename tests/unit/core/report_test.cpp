@@ -52,6 +52,28 @@ StepInfo only_step(const std::vector<Entry>& history, const std::vector<InboxEve
 
 TEST(ReportTest, AnEmptyJournalHasNoSteps) { EXPECT_THAT(report_steps({}, {}), IsEmpty()); }
 
+TEST(ReportTest, WhatIsRecordedOfTheInstanceAsAWholeIsNoStep) {
+  for (const auto kind : {EntryKind::rollback_started, EntryKind::paused, EntryKind::resumed, EntryKind::version,
+                          EntryKind::restarted, EntryKind::instance_completed}) {
+    EXPECT_THAT(report_steps({ending(kind, 0, 5)}, {}), IsEmpty()) << to_string(kind);
+  }
+}
+
+TEST(ReportTest, S31_ARollbackHasAttemptsAndTimes) {
+  Entry failed = do_entry(EntryKind::attempt_failed, 3, 1, 20);
+  failed.began = at(10);
+  failed.value = failure("E");
+  failed.deadline = at(30);
+  Entry done = do_entry(EntryKind::step_completed, 3, 2, 50);
+  done.began = at(30);
+  failed.step_kind = done.step_kind = StepKind::rollback;
+  const StepInfo step = only_step({failed, done});
+  EXPECT_EQ(step.kind, StepKind::rollback);
+  EXPECT_EQ(step.began, at(10));
+  EXPECT_EQ(step.ended, at(50));
+  EXPECT_EQ(step.attempts.size(), 2u);
+}
+
 TEST(ReportTest, AStepThatCompletedAtOnce) {
   Entry entry = do_entry(EntryKind::step_completed, 0, 1, 20);
   entry.began = at(10);
