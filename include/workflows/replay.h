@@ -8,8 +8,12 @@
 //   if (replayed.verdict == workflows::ReplayVerdict::diverged) std::cerr << replayed.report << '\n';
 
 #include <cstdint>
+#include <iostream>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <workflows/engine.h>
 #include <workflows/instance_info.h>
@@ -39,5 +43,38 @@ Replayed replay(InstanceHistory history, Function function) {
     return detail::release(function(event, step));
   });
 }
+
+// Makes a program of one's own accept
+//
+//   PROGRAM replay DATABASE [WORKFLOW/]ID...     these instances
+//   PROGRAM replay DATABASE --all                every instance of the workflows that were added
+//
+//   int main(int argc, char** argv) {
+//     workflows::ReplayCommand command;
+//     command.add("checkout", checkout);
+//     if (const auto code = command.run(argc, argv)) return *code;
+//     ...
+class ReplayCommand {
+ public:
+  // As for Engine::add. InvalidNameError.
+  template <class Function>
+  void add(std::string name, Function function) {
+    add_function(std::move(name), [function = std::move(function)](const Event& event, Step& step) mutable {
+      return detail::release(function(event, step));
+    });
+  }
+
+  // Absent: the first argument is not `replay`. Else the exit code, when everything is printed: 0, 12 if any history
+  // diverges, 2 for wrong arguments, or that of the error (error.h). The database is only read.
+  std::optional<int> run(int argc, const char* const* argv, std::ostream& out = std::cout,
+                         std::ostream& errors = std::cerr) const;
+
+ private:
+  void add_function(std::string name, detail::WorkflowFunction function);
+  std::vector<InstanceKey> all(Client& client) const;
+  std::vector<InstanceKey> named(Client& client, const std::vector<std::string>& ids) const;
+
+  std::map<std::string, detail::WorkflowFunction> functions_;
+};
 
 }  // namespace workflows

@@ -1,3 +1,4 @@
+#include <sstream>
 // Code that changes while instances run, in the C++ API (S39, S40, S41).
 
 #include <string>
@@ -152,6 +153,33 @@ TEST_F(CppDivergence, S41_AReplayTellsWhetherCodeFitsAHistoryAndRunsNoBody) {
   EXPECT_EQ(replay(history, longer).verdict, ReplayVerdict::diverged);
   EXPECT_EQ(bodies_, 1);
   EXPECT_EQ(client.history(key).entries, history.entries);
+}
+
+TEST_F(CppDivergence, S41_AProgramAcceptsReplay) {
+  engine_ = start(code("charge"));
+  wait_until(engine_->create("test", {}, {.id = "one"}), Status::waiting);
+  engine_->close();
+  const auto run = [&](const std::string& charge, std::vector<std::string> arguments) {
+    ReplayCommand command;
+    command.add("test", code(charge));
+    std::vector<const char*> argv = {"program"};
+    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+    std::ostringstream out;
+    const auto exit = command.run(static_cast<int>(argv.size()), argv.data(), out, out);
+    return std::pair(exit, out.str());
+  };
+  EXPECT_EQ(run("charge", {}).first, std::nullopt);
+  EXPECT_EQ(run("charge", {"serve"}).first, std::nullopt);
+  EXPECT_EQ(run("charge", {"replay"}).first, 2);
+  EXPECT_EQ(run("charge", {"replay", file(), "one"}),
+            std::pair(std::optional(0), std::string("incomplete  test/one\n")));
+  const auto [exit, told] = run("charge card", {"replay", file(), "--all"});
+  EXPECT_EQ(exit, 12);
+  EXPECT_NE(told.find("diverged  test/one\n"), std::string::npos);
+  EXPECT_NE(told.find("do 'charge' #1"), std::string::npos);
+  EXPECT_EQ(run("charge", {"replay", file(), "two"}).first, 3);
+  EXPECT_EQ(run("charge", {"replay", file() + ".none", "--all"}).first, 20);
+  EXPECT_EQ(bodies_, 1);
 }
 
 TEST_F(CppDivergence, S41_GraphsBranchesAndNestedFunctionsAreReplayed) {
