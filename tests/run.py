@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -112,6 +113,8 @@ def main() -> int:
     reports.mkdir(parents=True, exist_ok=True)
     jobs = native_jobs(build, reports) + ([] if arguments.native else python_jobs(reports))
     environment = os.environ | {"WORKFLOWS_BUILD": str(build)}
+    # A shell lets what it starts in the background ignore Ctrl-C, and tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         total = sum(pool.map(partial(run, environment=environment), jobs), Counts())
