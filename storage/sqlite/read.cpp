@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "storage/lifecycle.h"
+#include "storage/sqlite/list_statement.h"
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
 
@@ -191,26 +192,12 @@ std::expected<std::vector<InstanceInfo>, Error> SqliteStore::list(const ListQuer
   const auto done = read([&] {
     const auto workflow = query.workflow ? names_.find(*query.workflow) : 0;
     const auto status = static_cast<int>(query.status.value_or(Status::queued));
-    Query row(*connection_, list_sql(query), query.after, workflow, status, query.created_after, query.id_prefix,
-              query.limit);
+    const char* sql = list_sql_.insert(list_statement(query)).first->c_str();
+    Query row(*connection_, sql, query.after, workflow, status, query.created_after, query.id_prefix, query.limit);
     while (row.next()) infos.push_back(read_info(row, names_));
   });
   if (!done) return std::unexpected(done.error());
   return infos;
-}
-
-// Only the conditions that are asked for, so that each choice of them can use the index that suits it. The `+` keeps
-// SQLite from sorting all instances of a workflow for one page: it walks the keys instead.
-const char* SqliteStore::list_sql(const ListQuery& query) {
-  std::string sql = "SELECT " WORKFLOWS_SQL_INFO " FROM instances WHERE key > ?1";
-  if (query.workflow) sql += query.id_prefix.empty() ? " AND +workflow = ?2" : " AND workflow = ?2";
-  if (query.status) sql += is_finished(*query.status) ? " AND status = ?3" : " AND status = ?3 AND status < 16";
-  if (!query.status) sql += " AND status <> 19";
-  if (query.created_after) sql += " AND created > ?4";
-  // Ids are ASCII: everything that begins with the prefix lies below the prefix and the last character there is.
-  if (!query.id_prefix.empty()) sql += " AND id >= ?5 AND id < ?5 || char(0x10FFFF)";
-  sql += " ORDER BY key LIMIT ?6";
-  return list_sql_.insert(std::move(sql)).first->c_str();
 }
 
 }  // namespace workflows::storage::sqlite

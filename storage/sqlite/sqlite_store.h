@@ -132,7 +132,6 @@ class SqliteStore final : public Store {
   std::expected<void, Error> read(const std::function<void()>& work);
   Loaded read_loaded(InstanceKey key);
   std::int64_t newest_entry(InstanceKey instance, OwnerId owner, std::int64_t head);
-  const char* list_sql(const ListQuery& query);
 
   std::optional<Error> unusable() const;
 

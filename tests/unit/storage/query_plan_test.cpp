@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "storage/sqlite/list_statement.h"
 #include "storage/sqlite/sql.h"
 #include "tests/unit/storage/sqlite_file.h"
 
@@ -105,6 +106,21 @@ TEST_F(QueryPlan, ClaimsAndTakeoversUseTheIndexOfUnfinishedInstances) {
 TEST_F(QueryPlan, S30_RetentionLooksAtNothingThatHasNotExpired) {
   EXPECT_EQ(plan_of(sql::kExpired), "SEARCH instances USING INDEX instances_expiring (expires<?)\n");
   EXPECT_THAT(plan_of(sql::kRemoved), HasSubstr("SEARCH instances USING INDEX instances_removed (status=?)"));
+}
+
+TEST_F(QueryPlan, ListsWalkTheKeysUnlessAnIndexSuitsTheirFilter) {
+  const auto plan = [&](const ListQuery& query) { return plan_of(list_statement(query)); };
+  const std::string by_key = "SEARCH instances USING INTEGER PRIMARY KEY (rowid>?)\n";
+  EXPECT_EQ(plan({}), by_key);
+  EXPECT_EQ(plan({.workflow = "w"}), by_key);
+  EXPECT_EQ(plan({.status = Status::complete}), by_key);
+  EXPECT_EQ(plan({.created_after = TimePoint()}), by_key);
+  EXPECT_EQ(plan({.workflow = "w", .status = Status::errored, .created_after = TimePoint()}), by_key);
+  EXPECT_EQ(plan({.id_prefix = "a"}), by_key);
+  EXPECT_THAT(plan({.workflow = "w", .id_prefix = "a"}),
+              HasSubstr("SEARCH instances USING INDEX instances_by_id (workflow=? AND id>? AND id<?)"));
+  EXPECT_THAT(plan({.status = Status::waiting}),
+              HasSubstr("SEARCH instances USING INDEX instances_unfinished (status=?"));
 }
 
 TEST_F(QueryPlan, JournalHasNoIndexToKeepUp) {
