@@ -267,6 +267,8 @@ class Grammar {
     sub.add_option("--until", given->request.until, "Stop after this step: NAME, or NAME#COUNT");
     sub.add_option("--at", given->at, "Stop at this time: a time, or how long ago");
     sub.add_flag("--step", given->request.step, "One entry at a time");
+    sub.add_option("--debug", given->code.debug,
+                   "With MODULE:NAME: open pdb where the code gets the outcome of this step: NAME, or NAME#COUNT");
     sub.add_flag("--all", given->code.all, "MODULE:NAME against every instance");
     sub.add_option("--workflow", given->code.workflow, "With --all: only of this workflow");
     sub.add_option("--status", given->code.status, "With --all: only of this status");
@@ -277,6 +279,8 @@ class Grammar {
     const std::size_t wanted = code.all ? 1 : 2;
     if (words.empty() || words.size() > wanted)
       throw InvalidConfigError("Accepted: replay ID, replay ID MODULE:NAME, or replay --all MODULE:NAME.");
+    if (!code.debug.empty() && (code.all || words.size() == 1))
+      throw InvalidConfigError("--debug needs one instance and its code: replay ID MODULE:NAME --debug STEP.");
     if (!code.all && words.size() == 1) {
       request.name = words.front();
       if (!at.empty()) request.at = parse_time(at, context.console.now());

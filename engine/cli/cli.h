@@ -16,6 +16,7 @@ struct CodeRequest {
   std::vector<std::string> targets{};  // MODULE:NAME, or MODULE
   std::string id{};                    // run, replay: "": none
   std::string params{};                // run: JSON; "": none
+  std::string debug{};                 // replay: NAME or NAME#COUNT; "": no debugger
   bool all = false;                    // replay: of every instance ...
   std::string workflow{};              // ... of this workflow ...
   std::string status{};                // ... in this status; "": any

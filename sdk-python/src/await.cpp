@@ -81,7 +81,7 @@ void resume(Await& await) {
 // ---------------------------------------------------------------- as an iterator
 
 PyObject* value_of(Pending& pending) {
-  if (pending.settled == Settled::value) {
+  if (pending.settled == Settled::value && !pending.run->driver().shows_values) {
     PyObject* value = decode_plain(pending.json);
     if (value != nullptr) return value;
   }

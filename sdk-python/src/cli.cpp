@@ -24,6 +24,7 @@ py::dict to_dict(const cli::CodeRequest& request) {
   dict["targets"] = request.targets;
   dict["id"] = request.id;
   dict["params"] = request.params;
+  dict["debug"] = request.debug;
   dict["all"] = request.all;
   dict["workflow"] = request.workflow;
   dict["status"] = request.status;

@@ -347,6 +347,7 @@ void bind_driver(py::module_& module) {
       .def_readwrite("closing", &Driver::closing)
       .def_readwrite("failed", &Driver::failed)
       .def_readwrite("plain_values", &Driver::plain_values)
+      .def_readwrite("shows_values", &Driver::shows_values)
       .def_readwrite("slow_turn_seconds", &Driver::slow_turn_seconds)
       .def_readwrite("turn_callback", &Driver::turn_callback)
       .def_readwrite("turn_context", &Driver::turn_context)

@@ -46,7 +46,8 @@ class Driver {
   bool closed = false;
   bool closing = false;
   bool failed = false;
-  bool plain_values = true;  // no serializer but JSON
+  bool plain_values = true;   // no serializer but JSON
+  bool shows_values = false;  // Python's half sees what every await gives, for debuggers
   double slow_turn_seconds = 1;
   py::dict runs;
   py::object turn_callback = py::none();

@@ -24,6 +24,7 @@ class Request(TypedDict):
     targets: list[str]
     id: str
     params: str
+    debug: str
     all: bool
     workflow: str
     status: str

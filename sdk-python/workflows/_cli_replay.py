@@ -23,7 +23,7 @@ def replay(request: Request) -> int:
     diverged = False
     with Client(request["db"]) as client:
         for id in _ids(client, request, workflow):
-            result = testing.replay(workflow, client.get(workflow, id).history())
+            result = testing.replay(workflow, client.get(workflow, id).history(), debug=request["debug"] or None)
             diverged |= result.outcome == "diverged"
             print(_line(request, name_of(workflow), id, result), flush=True)
     return _core.cli_exit_code(DivergenceError.code) if diverged else 0

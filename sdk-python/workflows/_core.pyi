@@ -166,6 +166,7 @@ class Driver:
     closing: bool
     failed: bool
     plain_values: bool
+    shows_values: bool
     slow_turn_seconds: float
     turn_callback: Any
     turn_context: Any

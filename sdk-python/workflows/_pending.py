@@ -30,6 +30,8 @@ class Pending(_core.Pending):
 
     def value(self) -> Any:
         """What the step gave, decoded anew for everyone who asks, or its exception."""
+        if self.run.runner.on_outcome is not None:
+            self.run.runner.on_outcome(self)
         if self.outcome is None or self.outcome[0] == FAILURE:
             raise self.failure()
         return self.decode(self.outcome)

@@ -83,6 +83,7 @@ class Runner(_core.Driver):
         self._tick_due = False
         self._tick_count = 0
         self._due: deque[tuple[int, Callable[[], None]]] = deque()
+        self.on_outcome: Callable[[Any], None] | None = None  # with `shows_values`: sees every Pending that is awaited
         self.turn_context = contextvars.copy_context()
         self.turn_callback = self.turn
         self._actions: dict[int, Callable[..., None]] = {  # by the place in host.h's Action; the rest is done natively

@@ -8,8 +8,12 @@ assert workflows.testing.replay(Order, history).outcome == "match"
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
+import pdb  # noqa: T100 (what `debug` opens)
 import threading
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Literal
 
 from workflows._define import name_of
@@ -19,6 +23,8 @@ from workflows._info import History
 from workflows._values import Serializer
 
 __all__ = ["ReplayResult", "replay"]
+
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,14 @@ class ReplayResult:
     report: str
 
 
-def replay(workflow: Any, history: History, *, env: Any = None, serializer: Serializer | None = None) -> ReplayResult:
+def replay(
+    workflow: Any,
+    history: History,
+    *,
+    env: Any = None,
+    serializer: Serializer | None = None,
+    debug: str | None = None,
+) -> ReplayResult:
     """Runs the code of a workflow over a history, without effects: no step body runs, nothing is written.
 
     Args:
@@ -43,6 +56,7 @@ def replay(workflow: Any, history: History, *, env: Any = None, serializer: Seri
         history: of an instance of this workflow: `Instance.history()`, `ClientInstance.history()`.
         env: what the workflow finds as `self.env`.
         serializer: the one that the history was recorded with; default JsonSerializer.
+        debug: the name of a step, or "NAME#COUNT": opens pdb in the code where it gets the outcome of this step.
 
     Raises:
         InvalidNameError: the history is one of another workflow.
@@ -55,7 +69,7 @@ def replay(workflow: Any, history: History, *, env: Any = None, serializer: Seri
 
     def run() -> None:
         try:
-            results.append(asyncio.run(_replay(workflow, history, env, serializer)))
+            results.append(asyncio.run(_replay(workflow, history, env, serializer, debug)))
         except BaseException as error:
             results.append(error)
 
@@ -68,9 +82,35 @@ def replay(workflow: Any, history: History, *, env: Any = None, serializer: Seri
     return result
 
 
-async def _replay(workflow: Any, history: History, env: Any, serializer: Serializer | None) -> ReplayResult:
+class _Stop:
+    """Opens the debugger where user code gets the outcome of a step."""
+
+    def __init__(self, step: str):
+        name, mark, count = step.rpartition("#")
+        counted = bool(mark) and count.isdecimal()
+        self._name = name if counted else step
+        self._count = int(count) if counted else None
+        self._seen = 0
+
+    def __call__(self, pending: Any) -> None:
+        if pending.name != self._name:
+            return
+        self._seen += 1
+        if self._count not in (None, self._seen):
+            return
+        frame: FrameType | None = inspect.currentframe()
+        while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            frame = frame.f_back
+        pdb.Pdb(nosigint=True, skip=["workflows", "workflows.*"]).set_trace(frame)
+
+
+async def _replay(
+    workflow: Any, history: History, env: Any, serializer: Serializer | None, debug: str | None
+) -> ReplayResult:
     async with Engine(":memory:", workflows=[workflow], env=env, serializer=serializer) as engine:
         runner = engine._access.here()  # pyright: ignore[reportPrivateUsage]
+        if debug is not None:
+            runner.shows_values, runner.slow_turn_seconds, runner.on_outcome = True, float("inf"), _Stop(debug)
         status = await runner.reply(runner.host.replay(history.native))
         outcome, _, report = status[4].partition(": ")
         return ReplayResult(outcome, report)

@@ -180,3 +180,22 @@ def test_s41_code_is_replayed_against_histories(cli: Cli, tmp_path: Path) -> Non
     assert answer.code == 12
     assert answer.out.startswith("✗ diverged  order/o-2\n")
     assert "bill the customer" in answer.out
+
+
+def test_a_replay_stops_in_the_debugger_at_a_step_with_the_values_it_had(cli: Cli) -> None:
+    cli.ok("run", "shop:order", "--id", "o-1")
+    debugging = subprocess.run(
+        [*cli.door, "replay", "o-1", "shop:order", "--debug", "charge"],
+        input="up\ndown\nlocals()\nnext\nlocals()\ncontinue\n",
+        cwd=cli.folder,
+        env=cli.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert debugging.returncode == 0, debugging.stderr
+    assert "shop.py" in debugging.stdout
+    assert "'step'" in debugging.stdout
+    assert debugging.stdout.endswith("✓ match  order/o-1\n")
+    assert cli.error("replay", "o-1", "--debug", "charge")["exit_code"] == 2
