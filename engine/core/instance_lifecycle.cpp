@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <ranges>
 #include <utility>
 
 #include "engine/core/divergence.h"
@@ -201,7 +202,7 @@ std::string Instance::rollback_report() const {
       done.push_back(shown(of));
     }
   }
-  for (auto of = to_roll_back_.rbegin(); of != to_roll_back_.rend(); ++of) left.push_back(shown(*of));
+  for (const Ticket of : std::views::reverse(to_roll_back_)) left.push_back(shown(of));
   const boost::json::object report = {
       {"compensated", std::move(done)}, {"failed", std::move(failed)}, {"not_run", std::move(left)}};
   return boost::json::serialize(boost::json::object{{"rollback", report}});

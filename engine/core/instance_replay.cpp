@@ -65,7 +65,7 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.occurrence = entry.occurrence;
   step.after = entry.after;
   step.need = entry.need;
-  if (!entry.source.empty()) step.source = &recorded_sources_.emplace_back(std::move(entry.source));
+  if (!entry.source.empty()) step.source = &recorded_sources_.emplace_back(entry.source);
   if (!entry.event_type.empty() || !entry.detail.empty()) {
     const auto detail = entry.detail.empty() ? boost::json::object() : boost::json::parse(entry.detail).as_object();
     step.extra = std::make_unique<Extra>(Extra{config_of(detail), entry.event_type, entry.detail, rollback_of(detail)});

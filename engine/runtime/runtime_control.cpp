@@ -184,6 +184,7 @@ CallId Host::Runtime::replay(InstanceHistory history) {
                           .generation = history.info.generation,
                           .created = history.info.created};
   std::vector<Entry> entries;
+  entries.reserve(history.entries.size());
   for (auto& [cursor, entry] : history.entries) entries.push_back(std::move(entry));
   core::Instance machine(std::move(identity), limits, std::move(entries), std::move(history.inbox));
   Slot& slot = start(-static_cast<InstanceKey>(call), std::move(machine), std::move(history.params));
