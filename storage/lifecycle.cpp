@@ -57,32 +57,12 @@ Transition transition(Status from, Verb verb, bool owned, bool fresh) {
   }
 }
 
-std::optional<Status> status_of(EntryKind kind) {
-  switch (kind) {
-    case EntryKind::rollback_started:
-      return Status::rolling_back;
-    case EntryKind::paused:
-      return Status::paused;
-    case EntryKind::instance_completed:
-      return Status::complete;
-    case EntryKind::instance_errored:
-      return Status::errored;
-    case EntryKind::instance_terminated:
-      return Status::terminated;
-    default:
-      return std::nullopt;
-  }
-}
-
 namespace {
 
-// Of a JSON object; the text of a string, anything else as it is.
+// The text of a string, anything else as it is.
 std::string member(std::string_view object, std::string_view key) {
-  if (!values::is_json_object(object)) return {};
-  for (const auto& [name, value] : values::raw_members(object)) {
-    if (name == key) return values::is_json_string(value) ? values::decode_json_string(value) : std::string(value);
-  }
-  return {};
+  const std::string_view value = values::raw_member(object, key);
+  return values::is_json_string(value) ? values::decode_json_string(value) : std::string(value);
 }
 
 }  // namespace

@@ -29,10 +29,6 @@ struct Transition {
 // `owned`: some engine has the instance. `fresh`: it has recorded nothing.
 Transition transition(Status from, Verb verb, bool owned, bool fresh);
 
-// The status that an entry brings, if it is of a kind that does. (`resumed` does when it ends a pause: it queues the
-// instance. One that an owner writes takes the request for a pause back, and changes nothing.)
-std::optional<Status> status_of(EntryKind kind);
-
 // `last`: the newest entry.
 InstanceStatus outcome_of(Status status, const Entry& last);
 

@@ -20,22 +20,7 @@ namespace {
 using values::quoted;
 
 Status status_after(const Entry& entry, Status before) {
-  switch (entry.kind) {
-    case EntryKind::rollback_started:
-      return Status::rolling_back;
-    case EntryKind::paused:
-      return Status::paused;
-    case EntryKind::instance_completed:
-      return Status::complete;
-    case EntryKind::instance_errored:
-      return Status::errored;
-    case EntryKind::instance_terminated:
-      return Status::terminated;
-    case EntryKind::resumed:
-      return Status::running;
-    default:
-      return before;
-  }
+  return entry.kind == EntryKind::resumed ? Status::running : status_of(entry.kind).value_or(before);
 }
 
 bool is_outcome(EntryKind kind) {

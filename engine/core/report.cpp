@@ -13,15 +13,6 @@ namespace {
 
 constexpr std::string_view kRedacted = "\"[REDACTED]\"";
 
-std::string_view member(std::string_view object, std::string_view key) {
-  if (!values::is_json_object(object)) return {};
-  std::string_view found;
-  for (const auto& [name, value] : values::raw_members(object)) {
-    if (name == key) found = value;
-  }
-  return found;
-}
-
 // "[1,2]" as numbers.
 std::vector<std::uint32_t> read_numbers(std::string_view array) {
   std::vector<std::uint32_t> numbers;
@@ -64,8 +55,8 @@ class Report {
     step.name = entry.name;
     step.occurrence = entry.occurrence;
     step.event_type = entry.event_type;
-    step.config = member(entry.detail, "config");
-    step.depends = read_numbers(member(entry.detail, "depends"));
+    step.config = values::raw_member(entry.detail, "config");
+    step.depends = read_numbers(values::raw_member(entry.detail, "depends"));
   }
 
   void apply(StepInfo& step, const Entry& entry) {
@@ -117,7 +108,7 @@ class Report {
 
   void completed(StepInfo& step, const Entry& entry, std::string_view result) {
     end(step, entry, "completed");
-    step.result = member(step.config, "sensitive").empty() ? result : kRedacted;
+    step.result = values::raw_member(step.config, "sensitive").empty() ? result : kRedacted;
   }
 
   void failed(StepInfo& step, const Entry& entry, std::string_view status) {

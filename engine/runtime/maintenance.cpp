@@ -21,16 +21,8 @@ T value_or_throw(std::expected<T, Error> result) {
 }
 
 std::optional<Status> end_of(EntryKind kind) {
-  switch (kind) {
-    case EntryKind::instance_completed:
-      return Status::complete;
-    case EntryKind::instance_errored:
-      return Status::errored;
-    case EntryKind::instance_terminated:
-      return Status::terminated;
-    default:
-      return std::nullopt;
-  }
+  const auto status = status_of(kind);
+  return status && is_finished(*status) ? status : std::nullopt;
 }
 
 [[noreturn]] void refuse(const InstanceInfo& info, std::string_view why) {

@@ -395,7 +395,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
     }
     void operator()(core::Finished& finished) {
       const Entry end{.kind = finished.kind, .detail = std::move(finished.detail), .value = std::move(finished.value)};
-      InstanceStatus status = storage::outcome_of(*storage::status_of(finished.kind), end);
+      InstanceStatus status = storage::outcome_of(*status_of(finished.kind), end);
       if (slot.replay != 0) runtime.actions_.push_back(CallReply{slot.replay, status});
       runtime.actions_.push_back(InstanceEnded{slot.key, std::move(status)});
     }

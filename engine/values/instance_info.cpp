@@ -34,4 +34,21 @@ std::optional<Status> parse_status(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+std::optional<Status> status_of(EntryKind kind) noexcept {
+  switch (kind) {
+    case EntryKind::rollback_started:
+      return Status::rolling_back;
+    case EntryKind::paused:
+      return Status::paused;
+    case EntryKind::instance_completed:
+      return Status::complete;
+    case EntryKind::instance_errored:
+      return Status::errored;
+    case EntryKind::instance_terminated:
+      return Status::terminated;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace workflows

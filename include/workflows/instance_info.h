@@ -27,6 +27,8 @@ enum class Status : std::uint8_t {
 std::string_view to_string(Status status) noexcept;  // "queued", ..., "waitingForPause", ...
 std::optional<Status> parse_status(std::string_view text) noexcept;
 constexpr bool is_finished(Status status) noexcept { return status >= Status::complete; }
+// The status that an entry of this kind brings, if it brings one. (`resumed` brings different ones.)
+std::optional<Status> status_of(EntryKind kind) noexcept;
 
 struct InstanceInfo {
   InstanceKey key = 0;
