@@ -17,7 +17,7 @@ namespace {
 // Longer bodies get a start record of their own (S10); shorter ones cost one entry.
 constexpr Millis kLinger{20};
 constexpr Millis kCrowdedPatience{100};
-constexpr std::uint32_t kLoadsUnderWay = 256;
+constexpr std::uint32_t kLoadsUnderWay = 1024;
 // A turn of the loop takes no more outcomes than this: what is touched for them stays in the cache for all the turn.
 constexpr std::size_t kHandledAtOnce = 128;
 // So many entries are handed over at once, even if more are about to come: so the code of some instances runs while the

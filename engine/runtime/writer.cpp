@@ -17,7 +17,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kBatchItems = 5'000;  // bounds the time that one commit takes
-constexpr std::size_t kLoadsBetweenCommits = 64;
+constexpr std::size_t kLoadsBetweenCommits = 256;
 constexpr std::size_t kStepsInMessage = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);

@@ -201,10 +201,11 @@ void SqliteStore::note_status(InstanceKey instance, const Entry& entry, std::int
 // marked as no longer so from now on. None if somebody else has ended the instance.
 std::optional<Head> SqliteStore::head_for_writing(InstanceKey instance) {
   if (const Head* known = heads_.find(instance)) return *known;
-  Query row(*connection_, sql::kUnsettle, instance, owner_.id);
-  if (!row.next()) return std::nullopt;
-  const Head head{.newest = row.integer(0), .stored = row.integer(0)};
-  row.run();
+  Query(*connection_, sql::kUnsettle, instance, owner_.id).run();
+  if (connection_->changed_rows() != 1) return std::nullopt;
+  Query row(*connection_, sql::kOutcome, instance);
+  row.next();
+  const Head head{.newest = row.integer(1), .stored = row.integer(1)};
   heads_.set(instance, head);
   return head;
 }

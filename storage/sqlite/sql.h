@@ -50,7 +50,7 @@ inline constexpr char kNewestGeneration[] =
     "WHERE this.key = ?1 AND this.status <> 19 ORDER BY newest.generation DESC LIMIT 1";
 inline constexpr char kHead[] = "SELECT owner, head, unsettled FROM instances WHERE key = ?1 AND status <> 19";
 inline constexpr char kOutcome[] = "SELECT status, head FROM instances WHERE key = ?1 AND status <> 19";
-inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1 AND owner = ?2 RETURNING head";
+inline constexpr char kUnsettle[] = "UPDATE instances SET unsettled = 1 WHERE key = ?1 AND owner = ?2";
 inline constexpr char kStoreHead[] = "UPDATE instances SET head = ?2 WHERE key = ?1";
 inline constexpr char kSetStatus[] =
     "UPDATE instances SET status = CASE WHEN status IN (3, 5) THEN status ELSE ?3 END, wake = ?4, "
