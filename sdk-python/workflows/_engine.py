@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -346,15 +346,19 @@ class Instance:
         """
         seconds = wait_seconds(timeout, "timeout of result")
         runner = self._access.here()
+        ended = runner.reply(runner.host.watch(self._key))
+        status = await ended if seconds is None else await self._within(seconds, ended, timeout)
+        return output_of(status, self._access.codec, self.workflow, self.id)
+
+    async def _within(self, seconds: float, ended: Awaitable[Any], timeout: object) -> Any:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                status = await runner.reply(runner.host.watch(self._key))
+                return await ended
         except TimeoutError:
             if limit.expired():
                 raise TimeoutError(f"{self!r} was not finished within {timeout!r}") from None
             raise
-        return output_of(status, self._access.codec, self.workflow, self.id)
 
     async def send_event(
         self, type: str | Mapping[str, Any], payload: Any = None, *, event_id: str | None = None

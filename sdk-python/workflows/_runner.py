@@ -204,8 +204,9 @@ class Runner(_core.Driver):
         if self.closing:
             return
         run = self.runs[key] = Run(self, key, self._definitions[workflow], id)
-        run.task = self.spawn(self._execute(run, params, created))
-        run.task.add_done_callback(lambda task: self._code_ended(run, None if task.cancelled() else task.result()))
+        run.task = self.loop.create_task(self._execute(run, params, created), context=self.turn_context.copy())
+        self._tasks.add(run.task)
+        run.task.add_done_callback(lambda task: self._code_ended(run, task))
         if self.host.replaying(key):
             self._watch_replay(run)
 
@@ -310,7 +311,9 @@ class Runner(_core.Driver):
             raise TypeError(f"{run!r} returned a coroutine from a plain def; make its run async")
         return output
 
-    def _code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
+    def _code_ended(self, run: Run, task: asyncio.Task[tuple[Any, ...] | None]) -> None:
+        self._tasks.discard(task)
+        outcome = None if task.cancelled() else task.result()
         if run.stopped:
             self._stopped_code_ended(run, outcome)
             return

@@ -96,7 +96,11 @@ class Step:
 
     def __init__(self, run: Run):
         self._run = run
-        self.log = StepLog(run)
+
+    @functools.cached_property
+    def log(self) -> StepLog:
+        """A logger that says nothing while the code runs over what it did before."""
+        return StepLog(self._run)
 
     @overload
     def do(self, function: Callable[P, Awaitable[R]], /) -> DeclaredStep[P, R]: ...
