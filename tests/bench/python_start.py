@@ -1,6 +1,7 @@
 """P12: what a Python program pays until its first step is durable, each time in an interpreter of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,8 +39,14 @@ asyncio.run(main())
 ASYNCIO = "import time; began = time.perf_counter(); import asyncio, logging; print(time.perf_counter() - began)"
 
 
+# As an installed package is: compiled.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def output(*arguments: str) -> str:
-    return subprocess.run([sys.executable, "-c", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", *arguments], env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def start(given: Options) -> None:
