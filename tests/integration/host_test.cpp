@@ -328,6 +328,21 @@ TEST_F(HostTest, AHundredThousandSleepersNeedNoThreadsAndAtMostTwoHundredBytesEa
   EXPECT_LE((allocated_bytes() - memory_before) / kSleepers, 200);
 }
 
+// To load it three, to mark its row as written to two, for its end one; entries share theirs.
+TEST_F(HostTest, ASleeperThatIsDueTakesSevenStatementsAtMost) {
+  constexpr int kSleepers = 1'000;
+  auto engine = open({{"s", {sleep_op("nap", 24h), do_op("after")}}, {"empty", {}}});
+  for (int i = 0; i < kSleepers; ++i) engine->host().create({.workflow = "s", .id = "i" + std::to_string(i)});
+  engine->run_until([&] { return engine->starts.size() == kSleepers; });
+  clock_->advance(10s);
+  engine->run_until([&] { return engine->host().counters().hibernated_instances == kSleepers; });
+  engine->result(engine->create("empty", "behind-them").key);
+  const auto before = engine->host().counters();
+  clock_->advance(24h);
+  engine->run_until([&] { return engine->ended.size() == kSleepers + 1; });
+  EXPECT_LE(engine->host().counters().statements - before.statements, 7 * kSleepers);
+}
+
 TEST_F(HostTest, S4_TheStatusOfAnInstanceThatHasJustEndedIsLeftAlone) {
   auto engine = open({{"s", {sleep_op("nap", 1h)}}});
   for (int i = 0; i < 100; ++i) engine->host().create({.workflow = "s", .id = "i" + std::to_string(i)});
