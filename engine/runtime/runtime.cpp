@@ -52,18 +52,24 @@ HostOptions checked_options(HostOptions options) {
   return options;
 }
 
+std::shared_ptr<storage::Database> open(const HostOptions& options) {
+  return value_of(storage::open_database({.location = options.database, .durability = options.durability}));
+}
+
 }  // namespace
 
-Host::Runtime::Runtime(HostOptions options)
+Host::Runtime::Runtime(HostOptions options) : Runtime(std::move(options), nullptr, {}) {}
+
+Host::Runtime::Runtime(HostOptions options, std::shared_ptr<storage::Database> database, runtime::SteadyClock steady)
     : options_(checked_options(std::move(options))),
       clock_(options_.clock ? options_.clock : std::make_shared<SystemClock>()),
       pid_(::getpid()),
       forks_(runtime::fork_count()),
       mailbox_(wakeup_),
-      database_(value_of(storage::open_database({.location = options_.database, .durability = options_.durability}))),
+      database_(database ? std::move(database) : open(options_)),
       client_(ClientAccess::open(database_, clock_)),
       writer_(std::make_unique<runtime::Writer>(value_of(database_->connect()), options_.lease.millis(), mailbox_,
-                                                clock_)) {
+                                                clock_, std::move(steady))) {
   claim();
   writer_->submit(outgoing_);
 }

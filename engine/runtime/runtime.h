@@ -30,6 +30,7 @@ namespace workflows {
 class Host::Runtime {
  public:
   explicit Runtime(HostOptions options);
+  Runtime(HostOptions options, std::shared_ptr<storage::Database> database, runtime::SteadyClock steady);
 
   // An instance in memory.
   struct Slot {

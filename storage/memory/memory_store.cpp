@@ -20,11 +20,11 @@ std::expected<void, Error> MemoryStore::write(const std::function<void()>& work)
     for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
     return std::unexpected(failure.error);
   }
-  undo_.clear();
+  ++counters_.transactions;
+  if (std::exchange(undo_, {}).empty()) return {};  // nothing that others would look for
   // `changed` tells of the commits of others.
   if (seen_commits_ == data_->commits) ++seen_commits_;
   ++data_->commits;
-  ++counters_.transactions;
   return {};
 }
 
@@ -264,7 +264,7 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Release& item) {
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Renew& item) {
   auto& row = data_->owners.at(owner_of(batch).id);
   on_undo([&row, before = row.lease_until] { row.lease_until = before; });
-  row.lease_until = now() + item.lease;
+  row.lease_until = data_->now() + item.lease;
   return Done{};
 }
 
@@ -275,7 +275,7 @@ std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
       if (row.store == this) refuse(fmt::format("this connection has an owner already: {}. Close it first", id));
     replace_dead();
     opened = {.id = ++data_->last_owner, .epoch = 1};
-    data_->owners[opened.id] = {.owner = opened, .lease_until = now() + lease, .store = this};
+    data_->owners[opened.id] = {.owner = opened, .lease_until = data_->now() + lease, .store = this};
   });
   if (!written) return std::unexpected(written.error());
   return opened;
@@ -291,7 +291,7 @@ std::expected<std::uint32_t, Error> MemoryStore::replace_dead_owners() {
 std::uint32_t MemoryStore::replace_dead() {
   std::vector<OwnerId> dead;
   for (const auto& [id, row] : data_->owners)
-    if (row.store != this && (row.store == nullptr || row.lease_until <= now())) dead.push_back(id);
+    if (row.store != this && (row.store == nullptr || row.lease_until <= data_->now())) dead.push_back(id);
   for (const auto id : dead) give_back(id);
   return static_cast<std::uint32_t>(dead.size());
 }
@@ -464,14 +464,20 @@ namespace {
 
 class MemoryDatabase final : public Database {
  public:
+  explicit MemoryDatabase(std::shared_ptr<Data> data) : data_(std::move(data)) {}
+
   std::expected<std::unique_ptr<Store>, Error> connect() override { return std::make_unique<MemoryStore>(data_); }
 
  private:
-  std::shared_ptr<Data> data_ = std::make_shared<Data>();
+  std::shared_ptr<Data> data_;
 };
 
 }  // namespace
 
-std::shared_ptr<Database> open_memory() { return std::make_shared<MemoryDatabase>(); }
+std::shared_ptr<Database> open_memory() { return open_memory(std::make_shared<Data>()); }
+
+std::shared_ptr<Database> open_memory(std::shared_ptr<Data> data) {
+  return std::make_shared<MemoryDatabase>(std::move(data));
+}
 
 }  // namespace workflows::storage::memory
