@@ -232,8 +232,9 @@ ItemResult MemoryStore::apply(const WriteBatch&, const SendEvent& item) {
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Claim& item) {
   const auto owner = owner_of(batch).id;
   Claimed claimed;
-  claim(Status::queued, Status::running, item.queued, item, owner, claimed);
   claim(Status::rolling_back, Status::rolling_back, item.queued, item, owner, claimed);
+  const auto left = item.queued - static_cast<std::uint32_t>(claimed.instances.size());
+  claim(Status::queued, Status::running, left, item, owner, claimed);
   claim(Status::waiting, Status::waiting, item.waiting, item, owner, claimed);
   return claimed;
 }
