@@ -441,7 +441,7 @@ void Host::Runtime::handle(runtime::CreateDone& message) {
   if (auto error = runtime::conflict(message.created, request)) reply.result = std::move(*error);
   actions_.push_back(std::move(reply));
   if (message.created.existed) {
-    if (here) --occupied_;
+    if (here) give_up_place();
   } else if (here) {
     start_created(message.created, request, created);
   } else {
@@ -460,14 +460,10 @@ void Host::Runtime::handle(runtime::Answered& message) {
 
 void Host::Runtime::handle(runtime::InstanceLoaded& message) {
   storage::Loaded& loaded = *message.loaded;
-  --loads_issued_;
-  loading_.erase(loaded.info.key);
-  if (is_finished(loaded.info.status) || loaded.info.owner != writer_->owner() || !usable()) {
-    --occupied_;
-    return;
-  }
+  end_load(loaded.info.key);
+  if (is_finished(loaded.info.status) || loaded.info.owner != writer_->owner() || !usable()) return give_up_place();
   if (loaded.info.status == Status::waiting_for_pause) {
-    --occupied_;
+    give_up_place();
     return park(loaded.info.key);
   }
   const RegisteredWorkflow* workflow = registered(loaded.info.workflow);
@@ -486,6 +482,11 @@ void Host::Runtime::handle(runtime::InstanceLoaded& message) {
   slot.wake = loaded.info.wake;
   if (loaded.info.status == Status::rolling_back) slot.machine.roll_back(now());
   mark(slot);
+}
+
+void Host::Runtime::handle(runtime::InstanceGone& message) {
+  end_load(message.instance);
+  give_up_place();
 }
 
 void Host::Runtime::handle(runtime::EventArrived& message) {
@@ -595,6 +596,17 @@ void Host::Runtime::issue_loads() {
   }
 }
 
+void Host::Runtime::end_load(InstanceKey instance) {
+  --loads_issued_;
+  loading_.erase(instance);
+}
+
+// Somebody may queue for it.
+void Host::Runtime::give_up_place() {
+  --occupied_;
+  if (crowded_) claim();
+}
+
 void Host::Runtime::evict(Slot& slot) {
   if (std::exchange(slot.evicting, true)) return;
   for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
@@ -627,9 +639,8 @@ void Host::Runtime::drop(Slot& slot) {
   const bool claimed_again = slot.claimed_again;
   const bool counts = slot.replay == 0;
   slots_.erase(slots_.find(instance));
-  if (counts) --occupied_;
   if (claimed_again) wake_up(instance);
-  if (crowded_) claim();
+  if (counts) give_up_place();
 }
 
 void Host::Runtime::receive_all() {

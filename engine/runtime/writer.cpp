@@ -288,7 +288,13 @@ void Writer::load_instances() {
   const std::size_t end = std::min(next_load_ + kLoadsBetweenCommits, work_.loads.size());
   auto read = store_->together([&] {
     for (; next_load_ < end; ++next_load_) {
-      auto loaded = checked(store_->load(work_.loads[next_load_]));
+      const InstanceKey instance = work_.loads[next_load_];
+      auto found = store_->load(instance);
+      if (!found && found.error().code == ErrorCode::instance_not_found) {
+        outgoing_.push_back(InstanceGone{instance});
+        continue;
+      }
+      auto loaded = checked(std::move(found));
       if (!loaded) return;
       loads_.fetch_add(1, std::memory_order_relaxed);
       outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
