@@ -308,6 +308,10 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
   switch (step.phase) {
     case Phase::running: {  // the process died in this attempt
       if (limits_.replay_only) break;
+      if (is_over(step)) {  // or the run was ended, and its bodies with it
+        step.phase = Phase::stopped;
+        break;
+      }
       step.phase = Phase::unknown;
       Failure lost = engine_failure(kProcessLost, "the process ended while attempt " + std::to_string(step.attempt) +
                                                       " of step '" + std::string(step_name(ticket)) + "' ran");
