@@ -226,6 +226,8 @@ std::vector<Action> Host::Runtime::poll() {
       slot->second->machine.settled();
     }
   }
+  // Nodes that the code has set free: it asks for them before it gets another outcome, now and in every replay (S7).
+  if (!actions_.empty()) return std::exchange(actions_, {});
   wakeup_.clear(now());
   actions_.reserve(last_actions_);  // as many will come again
   try {
