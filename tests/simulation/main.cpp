@@ -1,0 +1,46 @@
+// `simulation --seeds N --first S` runs N seeds and tells what was reached; `--scenario JSON` repeats one run.
+
+#include <cstdint>
+#include <string>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "tests/simulation/simulation.h"
+
+namespace {
+
+using namespace workflows::simulation;
+
+int repeat(const std::string& text) {
+  Counters counters;
+  const auto what = run(scenario_from(text), counters);
+  fmt::print("{}\n", what.value_or("nothing is wrong"));
+  return what ? 1 : 0;
+}
+
+int run_seeds(std::uint64_t first, std::uint64_t count) {
+  Counters counters;
+  const auto found = search(first, count, counters);
+  if (found) {
+    fmt::print("{}", report(shrink(*found), found->scenario.seed));
+    return 1;
+  }
+  fmt::print("{} seeds from {} on\n", count, first);
+  for (const auto& [what, times] : counters.all()) fmt::print("{:>12}  {}\n", times, what);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Random programs and faults against the real engine on simulated time."};
+  std::uint64_t seeds = 10'000;
+  std::uint64_t first = 1;
+  std::string scenario;
+  app.add_option("--seeds", seeds, "how many");
+  app.add_option("--first", first, "the first one");
+  app.add_option("--scenario", scenario, "one run, as a failure prints it");
+  CLI11_PARSE(app, argc, argv);
+  return scenario.empty() ? run_seeds(first, seeds) : repeat(scenario);
+}
