@@ -9,6 +9,7 @@
 #include "engine/runtime/client_access.h"
 #include "engine/runtime/fork_count.h"
 #include "engine/runtime/refusal.h"
+#include "engine/testing/planted_bug.h"
 #include "storage/lifecycle.h"
 
 namespace workflows {
@@ -364,6 +365,8 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       } else if (append.urgency == core::Urgency::awaited) {
         tell = runtime::TellStep{slot.key, append.entry.step};
       }
+      if (WORKFLOWS_PLANTED(result_recorded_twice) && append.entry.kind == EntryKind::step_completed)
+        runtime.outgoing_.push(slot.key, Entry(append.entry), runtime::TellNobody{});
       runtime.outgoing_.push(slot.key, std::move(append.entry), tell);
     }
     void operator()(core::RunBody& run) {
@@ -631,7 +634,7 @@ void Host::Runtime::evicted(InstanceKey instance) {
   submit(
       storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true});
   fall_asleep(instance, wake);
-  if (stirred) wake_up(instance);
+  if (stirred && !WORKFLOWS_PLANTED(event_lost_in_hibernation)) wake_up(instance);
 }
 
 void Host::Runtime::drop(Slot& slot) {

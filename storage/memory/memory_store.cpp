@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/testing/planted_bug.h"
 #include "storage/lifecycle.h"
 #include "storage/memory/memory_data.h"
 
@@ -65,6 +66,7 @@ bool MemoryStore::is_current(const Owner& owner) const {
 }
 
 void MemoryStore::check_fence(const Owner& owner) const {
+  if (WORKFLOWS_PLANTED(stale_owner_writes)) return;
   if (!is_current(owner))
     refuse(
         fmt::format("the ownership was lost: another engine replaced owner {}, because it did not renew its lease in "
@@ -83,7 +85,8 @@ const Owner& MemoryStore::owner_of(const WriteBatch& batch) {
 Instance* MemoryStore::owned(const WriteBatch& batch, InstanceKey key) {
   const auto& owner = owner_of(batch);
   const auto found = data_->instances.find(key);
-  return found == data_->instances.end() || found->second.info.owner != owner.id ? nullptr : &found->second;
+  if (found == data_->instances.end()) return nullptr;
+  return found->second.info.owner == owner.id || WORKFLOWS_PLANTED(stale_owner_writes) ? &found->second : nullptr;
 }
 
 const Instance& MemoryStore::known(InstanceKey key) const {
@@ -118,7 +121,8 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Create& item) { ret
 
 Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
   const OwnerId owner = item.owned ? owner_of(batch).id : 0;
-  if (const auto existing = data_->keys.find({item.workflow, item.id}); existing != data_->keys.end()) {
+  const auto existing = data_->keys.find({item.workflow, item.id});
+  if (existing != data_->keys.end() && !WORKFLOWS_PLANTED(two_instances_of_an_id)) {
     const auto& instance = data_->instances.at(existing->second);
     return Created{.key = existing->second, .existed = true, .same_params = instance.params == item.params};
   }
@@ -176,7 +180,8 @@ void MemoryStore::append(Instance& instance, const Entry& entry) {
   const auto status = status_of(entry.kind);
   if (!status) return;
   const bool was_asked = instance.info.status == Status::waiting_for_pause;
-  move(instance, *status, *status == Status::rolling_back ? instance.info.owner : 0);
+  const bool keeps_owner = *status == Status::rolling_back || WORKFLOWS_PLANTED(end_is_not_final);
+  move(instance, *status, keeps_owner ? instance.info.owner : 0);
   if (!was_asked || is_finished(*status)) instance.info.updated = entry.at;
   instance.info.wake.reset();
   if (!is_finished(*status)) return;
@@ -307,6 +312,7 @@ void MemoryStore::give_back(OwnerId owner) {
   std::vector<InstanceKey> held;
   for (const auto& [place, keys] : data_->unfinished)
     if (place.second == owner) held.insert(held.end(), keys.begin(), keys.end());
+  if (WORKFLOWS_PLANTED(dead_owner_keeps_instances)) held.clear();
   for (const auto key : held) {
     auto& instance = data_->instances.at(key);
     const Status status = instance.info.status;

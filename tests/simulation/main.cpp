@@ -40,7 +40,10 @@ int main(int argc, char** argv) {
   std::string scenario;
   app.add_option("--seeds", seeds, "how many");
   app.add_option("--first", first, "the first one");
+  std::string bug;
+  app.add_option("--bug", bug, "to plant into the engine")->check(CLI::IsMember(planted_bugs()));
   app.add_option("--scenario", scenario, "one run, as a failure prints it");
   CLI11_PARSE(app, argc, argv);
+  plant(bug);
   return scenario.empty() ? run_seeds(first, seeds) : repeat(scenario);
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/testing/planted_bug.h"
 #include "tests/simulation/invariants.h"
 #include "tests/simulation/world.h"
 
@@ -57,6 +58,58 @@ Found shrink(Found found) {
     }
   }
   return found;
+}
+
+const std::vector<std::string>& planted_bugs() {
+  static const std::vector<std::string> bugs = {
+      "told_before_commit",        "stale_owner_writes",        "event_for_two_waits",    "sleep_ends_with_its_process",
+      "result_recorded_twice",     "rollbacks_forward",         "occurrences_by_arrival", "end_is_not_final",
+      "event_lost_in_hibernation", "node_after_one_parent",     "two_instances_of_an_id", "body_before_its_start",
+      "pause_eats_time",           "dead_owner_keeps_instances"};
+  return bugs;
+}
+
+void plant(std::string_view bug) { testing::planted_bug = bug; }
+
+std::vector<std::string> missed(const Counters& counters) {
+  std::vector<std::string> never;
+  for (const char* path : {"a batch was created",
+                           "a body ended after its attempt was over",
+                           "a call was refused",
+                           "a commit failed",
+                           "a commit had to wait",
+                           "a compensation ran",
+                           "a delay was chosen by a function",
+                           "a dependency failed",
+                           "a failed compensation stopped the chain",
+                           "a history was replayed alone",
+                           "a later racer won",
+                           "a patch was off",
+                           "a patch was on",
+                           "a process died in a body",
+                           "a process died in a commit",
+                           "a wait took an event",
+                           "an attempt timed out",
+                           "an attempt was lost with its process",
+                           "an await was cancelled",
+                           "an engine was closed",
+                           "an entry for a lost instance was refused",
+                           "an instance was hibernated",
+                           "an instance was paused",
+                           "an instance was removed",
+                           "an instance was restarted",
+                           "an instance was resumed",
+                           "an outcome was replayed",
+                           "commits were lost with the power",
+                           "ended: instance_completed",
+                           "ended: instance_errored",
+                           "ended: instance_terminated",
+                           "stale owner refused",
+                           "the clock stepped",
+                           "timeout beat event"}) {
+    if (counters.count(path) == 0) never.emplace_back(path);
+  }
+  return never;
 }
 
 std::string report(const Found& found, std::uint64_t seed) {

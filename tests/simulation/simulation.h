@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/simulation/counters.h"
 #include "tests/simulation/scenario.h"
@@ -21,6 +23,12 @@ std::optional<std::string> run(const Scenario& scenario, Counters& counters);
 std::optional<Found> search(std::uint64_t first, std::uint64_t count, Counters& counters);
 // The smallest scenario that fails like it, as far as trying tells.
 Found shrink(Found found);
+// Which there are, and which one is in the engine from now on; "": none.
+const std::vector<std::string>& planted_bugs();
+void plant(std::string_view bug);
+
+// Those of the paths that every set of seeds has to come to which this one did not.
+std::vector<std::string> missed(const Counters& counters);
 // For people: the seed, the program, and the command that repeats it.
 std::string report(const Found& found, std::uint64_t seed);
 
