@@ -81,7 +81,7 @@ End evaluate(const Op& op, Leaves& leaves) {
     case Kind::patched:
       return evaluate(op.children.at(leaves.patched(op) ? 0 : 1), leaves);
     case Kind::fail:
-      return failure_of("Boom", op.place);
+      return failure_of("BoomError", op.place);
   }
   return std::nullopt;
 }

@@ -189,7 +189,7 @@ void Ledger::check_attempt(Record& record, const Step& step, const Op& op, const
   }
   if (entry.kind != EntryKind::step_failed && entry.kind != EntryKind::attempt_failed) return;
   const Failure failure = Failure::from_json(entry.value);
-  const bool is_last = entry.attempt == op.limit + 1 || failure.type == "Fatal" || entry.attempt == 0;
+  const bool is_last = entry.attempt == op.limit + 1 || failure.type == "FatalError" || entry.attempt == 0;
   hold(2, is_last == (entry.kind == EntryKind::step_failed), what + " was the last one, or was not");
   if (failure.type == kProcessLost) {
     counters_->sometimes("an attempt was lost with its process");

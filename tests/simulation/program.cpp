@@ -238,14 +238,14 @@ std::string text_of(const BodyOutcome& end) {
 
 BodyOutcome body_outcome(const Op& op, std::uint32_t attempt) {
   if (attempt > op.fails) return Value{std::to_string(op.place)};
-  Failure failure = failure_of(op.fatal && attempt == op.fails ? "Fatal" : "Flaky", op.place);
-  failure.retryable = failure.type == "Flaky";
+  Failure failure = failure_of(op.fatal && attempt == op.fails ? "FatalError" : "FlakyError", op.place);
+  failure.retryable = failure.type == "FlakyError";
   return failure;
 }
 
 BodyOutcome rollback_outcome(const Op& op, std::uint32_t attempt) {
   if (attempt > op.rollback_fails) return Value{"null"};
-  return failure_of("Flaky", op.place);
+  return failure_of("FlakyError", op.place);
 }
 
 }  // namespace workflows::simulation
