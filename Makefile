@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON = $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 CPP_FILES = $(shell find engine examples include sdk-python storage tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: build demo test bench bench-report crash faults soak asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
+.PHONY: build demo test bench bench-report crash faults simulate soak asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD)
@@ -34,6 +34,11 @@ crash: build
 # Every moment at which the disk, its power or the memory can fail.
 faults: build
 	WORKFLOWS_FAULTS=all $(BUILD)/tests/fault_tests
+
+# Random programs and faults on simulated time: some minutes; SEEDS=1000 FIRST=1 for those.
+simulate: $(BUILD)/build.ninja
+	cmake --build $(BUILD) --target simulation
+	$(BUILD)/tests/simulation --seeds $(or $(SEEDS),200000) --first $(or $(FIRST),1)
 
 # An hour of mixed load; SOAK_MINUTES=2 for a first look.
 soak: build

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "engine/testing/planted_bug.h"
 #include "engine/values/text.h"
 
 namespace workflows::core {
@@ -243,7 +244,7 @@ void Graph::dependency_ended(Node node, bool ok) {
   if (!is_pending(step)) return;
   if (!ok) {
     doom(node);
-  } else if (step.unfinished == 0 && step.lane != kNone) {
+  } else if ((step.unfinished == 0 || WORKFLOWS_PLANTED(node_after_one_parent)) && step.lane != kNone) {
     if (step.turn != kNone) lanes_[step.lane].ready.emplace(step.turn, node);
     roused_.insert(step.lane);
   }

@@ -8,6 +8,7 @@
 #include <workflows/host.h>
 
 #include "engine/core/retry.h"
+#include "engine/testing/planted_bug.h"
 
 namespace workflows::core {
 namespace {
@@ -308,6 +309,10 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
   switch (step.phase) {
     case Phase::running: {  // the process died in this attempt
       if (limits_.replay_only) break;
+      if (is_over(step)) {  // or the run was ended, and its bodies with it
+        step.phase = Phase::stopped;
+        break;
+      }
       step.phase = Phase::unknown;
       Failure lost = engine_failure(kProcessLost, "the process ended while attempt " + std::to_string(step.attempt) +
                                                       " of step '" + std::string(step_name(ticket)) + "' ran");
@@ -322,7 +327,7 @@ void Instance::go_on(Ticket ticket, TimePoint now) {
       wait_until(ticket, Phase::resting, step.deadline);
       break;
     case Phase::sleeping:
-      if (*step.deadline <= now && !stands_still()) {
+      if ((*step.deadline <= now || WORKFLOWS_PLANTED(sleep_ends_with_its_process)) && !stands_still()) {
         end_sleep(ticket, now);
       } else {
         wait_until(ticket, Phase::sleeping, step.deadline);
@@ -414,7 +419,9 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
   step.began = now;
   step.start_recorded = false;
   if (const auto beat = beats_.find(ticket); beat != beats_.end()) beat->second.before = beat->second.details;
-  if (step.more().config.retries.limit == 0) {  // at most once, ever: the start is on disk before the body runs (S10)
+  if (step.more().config.retries.limit == 0 &&
+      !WORKFLOWS_PLANTED(
+          body_before_its_start)) {  // at most once, ever: the start is on disk before the body runs (S10)
     enter(step, Phase::starting);
     return append_start(ticket, Urgency::awaited);
   }
@@ -543,6 +550,7 @@ void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
   step.outcome = std::make_unique<Outcome>(std::move(outcome));
   append(std::move(entry), Urgency::awaited);
   lets_go_on_ = true;
+  if (WORKFLOWS_PLANTED(told_before_commit)) durable(ticket, step.began);
 }
 
 // Where code goes on, the newest question must be on record: it tells a later life how many questions came before. Or
@@ -587,6 +595,7 @@ bool Instance::take_waiting_event(Ticket ticket, TimePoint now) {
   if (queue == inbox_.end() || queue->second.empty()) return false;
   const bool late = step.deadline && *step.deadline < now && queue->second.front().at > *step.deadline;
   if (late) return false;
+  if (WORKFLOWS_PLANTED(event_for_two_waits)) queue->second.push_front(queue->second.front());
   InboxEvent event = std::move(queue->second.front());
   queue->second.pop_front();
   take_event(ticket, std::move(event), now);

@@ -7,6 +7,7 @@
 
 #include "engine/core/divergence.h"
 #include "engine/core/instance.h"
+#include "engine/testing/planted_bug.h"
 
 namespace workflows::core {
 
@@ -29,7 +30,7 @@ void Instance::begin(Ticket ticket, Work work, TimePoint now) {
 
 // Called whenever something that new work waits for may have come.
 void Instance::go_ahead(TimePoint now) {
-  if (result_ || chain_began_) return;
+  if (result_ || chain_began_ || limits_.replay_only) return;
   if (rolling_back_ && caught_up()) {
     chain_began_ = true;
     return roll_back_next(now);
@@ -166,6 +167,7 @@ void Instance::roll_back_next(TimePoint now) {
     for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
       if (can_be_rolled_back(ticket)) to_roll_back_.push_back(ticket);
     }
+    if (WORKFLOWS_PLANTED(rollbacks_forward)) std::ranges::reverse(to_roll_back_);
   }
   while (!to_roll_back_.empty()) {
     if (!compensated_.empty()) {

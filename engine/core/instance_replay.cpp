@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/core/instance.h"
+#include "engine/testing/planted_bug.h"
 
 namespace workflows::core {
 namespace {
@@ -59,7 +60,11 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.recorded = true;
   auto& [key, name] = *names_.try_emplace(key_of(entry.step_kind, entry.name)).first;
   if (name.recorded.size() < entry.occurrence) name.recorded.resize(entry.occurrence, kNoTicket);
-  name.recorded[entry.occurrence - 1] = entry.step;
+  std::size_t place = entry.occurrence - 1;
+  if (WORKFLOWS_PLANTED(occurrences_by_arrival)) {
+    place = static_cast<std::size_t>(std::ranges::find(name.recorded, kNoTicket) - name.recorded.begin());
+  }
+  name.recorded[place] = entry.step;
   step.kind = entry.step_kind;
   step.key = &key;
   step.occurrence = entry.occurrence;
@@ -150,7 +155,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
 void Instance::replay_of_instance(Entry& entry) {
   switch (entry.kind) {
     case EntryKind::resumed:
-      shift_timers(entry.began.value_or(entry.at), entry.at);
+      if (!WORKFLOWS_PLANTED(pause_eats_time)) shift_timers(entry.began.value_or(entry.at), entry.at);
       break;
     case EntryKind::rollback_started:
       rolling_back_ = true;

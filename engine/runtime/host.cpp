@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/runtime/host_access.h"
 #include "engine/runtime/runtime.h"
 
 namespace workflows {
@@ -15,7 +16,8 @@ T value_of(std::expected<T, Error> result) {
 
 }  // namespace
 
-Host::Host(HostOptions options) : runtime_(std::make_unique<Runtime>(std::move(options))) {}
+Host::Host(HostOptions options) : Host(std::make_unique<Runtime>(std::move(options))) {}
+Host::Host(std::unique_ptr<Runtime> runtime) : runtime_(std::move(runtime)) {}
 Host::~Host() {
   close();
   // In a fork, threads, locks and SQLite's connections are the parent's: touching them would harm it.
@@ -166,5 +168,15 @@ Host::Counters Host::counters() const {
           .loaded_instances = runtime_->slots_.size(),
           .hibernated_instances = runtime_->hibernated_};
 }
+
+// ---------------------------------------------------------------- simulated
+
+std::unique_ptr<Host> HostAccess::open(HostOptions options, std::shared_ptr<storage::Database> database,
+                                       runtime::SteadyClock steady) {
+  auto runtime = std::make_unique<Host::Runtime>(std::move(options), std::move(database), std::move(steady));
+  return std::unique_ptr<Host>(new Host(std::move(runtime)));
+}
+
+void HostAccess::write(Host& host) { host.runtime_->writer_->round(); }
 
 }  // namespace workflows

@@ -37,6 +37,10 @@ struct Answered {
 struct InstanceLoaded {
   std::unique_ptr<storage::Loaded> loaded;
 };
+// It was removed meanwhile.
+struct InstanceGone {
+  InstanceKey instance;
+};
 struct EventArrived {
   InstanceKey instance;
   InboxEvent event;
@@ -64,8 +68,8 @@ struct WriterLog {
 };
 
 using Message =
-    std::variant<StepsDurable, RunDurable, CreateDone, Answered, InstanceLoaded, EventArrived, InstancesClaimed,
-                 EventsUntaken, OthersCommitted, Noticed, BatchCreated, WriterFailed, WriterLog>;
+    std::variant<StepsDurable, RunDurable, CreateDone, Answered, InstanceLoaded, InstanceGone, EventArrived,
+                 InstancesClaimed, EventsUntaken, OthersCommitted, Noticed, BatchCreated, WriterFailed, WriterLog>;
 
 class Mailbox {
  public:

@@ -9,6 +9,7 @@
 #include "engine/runtime/client_access.h"
 #include "engine/runtime/fork_count.h"
 #include "engine/runtime/refusal.h"
+#include "engine/testing/planted_bug.h"
 #include "storage/lifecycle.h"
 
 namespace workflows {
@@ -52,18 +53,24 @@ HostOptions checked_options(HostOptions options) {
   return options;
 }
 
+std::shared_ptr<storage::Database> open(const HostOptions& options) {
+  return value_of(storage::open_database({.location = options.database, .durability = options.durability}));
+}
+
 }  // namespace
 
-Host::Runtime::Runtime(HostOptions options)
+Host::Runtime::Runtime(HostOptions options) : Runtime(std::move(options), nullptr, {}) {}
+
+Host::Runtime::Runtime(HostOptions options, std::shared_ptr<storage::Database> database, runtime::SteadyClock steady)
     : options_(checked_options(std::move(options))),
       clock_(options_.clock ? options_.clock : std::make_shared<SystemClock>()),
       pid_(::getpid()),
       forks_(runtime::fork_count()),
       mailbox_(wakeup_),
-      database_(value_of(storage::open_database({.location = options_.database, .durability = options_.durability}))),
+      database_(database ? std::move(database) : open(options_)),
       client_(ClientAccess::open(database_, clock_)),
       writer_(std::make_unique<runtime::Writer>(value_of(database_->connect()), options_.lease.millis(), mailbox_,
-                                                clock_)) {
+                                                clock_, std::move(steady))) {
   claim();
   writer_->submit(outgoing_);
 }
@@ -220,6 +227,8 @@ std::vector<Action> Host::Runtime::poll() {
       slot->second->machine.settled();
     }
   }
+  // Nodes that the code has set free: it asks for them before it gets another outcome, now and in every replay (S7).
+  if (!actions_.empty()) return std::exchange(actions_, {});
   wakeup_.clear(now());
   actions_.reserve(last_actions_);  // as many will come again
   try {
@@ -356,6 +365,8 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       } else if (append.urgency == core::Urgency::awaited) {
         tell = runtime::TellStep{slot.key, append.entry.step};
       }
+      if (WORKFLOWS_PLANTED(result_recorded_twice) && append.entry.kind == EntryKind::step_completed)
+        runtime.outgoing_.push(slot.key, Entry(append.entry), runtime::TellNobody{});
       runtime.outgoing_.push(slot.key, std::move(append.entry), tell);
     }
     void operator()(core::RunBody& run) {
@@ -435,7 +446,7 @@ void Host::Runtime::handle(runtime::CreateDone& message) {
   if (auto error = runtime::conflict(message.created, request)) reply.result = std::move(*error);
   actions_.push_back(std::move(reply));
   if (message.created.existed) {
-    if (here) --occupied_;
+    if (here) give_up_place();
   } else if (here) {
     start_created(message.created, request, created);
   } else {
@@ -454,14 +465,10 @@ void Host::Runtime::handle(runtime::Answered& message) {
 
 void Host::Runtime::handle(runtime::InstanceLoaded& message) {
   storage::Loaded& loaded = *message.loaded;
-  --loads_issued_;
-  loading_.erase(loaded.info.key);
-  if (is_finished(loaded.info.status) || loaded.info.owner != writer_->owner() || !usable()) {
-    --occupied_;
-    return;
-  }
+  end_load(loaded.info.key);
+  if (is_finished(loaded.info.status) || loaded.info.owner != writer_->owner() || !usable()) return give_up_place();
   if (loaded.info.status == Status::waiting_for_pause) {
-    --occupied_;
+    give_up_place();
     return park(loaded.info.key);
   }
   const RegisteredWorkflow* workflow = registered(loaded.info.workflow);
@@ -480,6 +487,11 @@ void Host::Runtime::handle(runtime::InstanceLoaded& message) {
   slot.wake = loaded.info.wake;
   if (loaded.info.status == Status::rolling_back) slot.machine.roll_back(now());
   mark(slot);
+}
+
+void Host::Runtime::handle(runtime::InstanceGone& message) {
+  end_load(message.instance);
+  give_up_place();
 }
 
 void Host::Runtime::handle(runtime::EventArrived& message) {
@@ -589,6 +601,17 @@ void Host::Runtime::issue_loads() {
   }
 }
 
+void Host::Runtime::end_load(InstanceKey instance) {
+  --loads_issued_;
+  loading_.erase(instance);
+}
+
+// Somebody may queue for it.
+void Host::Runtime::give_up_place() {
+  --occupied_;
+  if (crowded_) claim();
+}
+
 void Host::Runtime::evict(Slot& slot) {
   if (std::exchange(slot.evicting, true)) return;
   for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
@@ -611,7 +634,7 @@ void Host::Runtime::evicted(InstanceKey instance) {
   submit(
       storage::SetStatus{.instance = instance, .status = Status::waiting, .wake = wake, .at = now(), .unload = true});
   fall_asleep(instance, wake);
-  if (stirred) wake_up(instance);
+  if (stirred && !WORKFLOWS_PLANTED(event_lost_in_hibernation)) wake_up(instance);
 }
 
 void Host::Runtime::drop(Slot& slot) {
@@ -621,9 +644,8 @@ void Host::Runtime::drop(Slot& slot) {
   const bool claimed_again = slot.claimed_again;
   const bool counts = slot.replay == 0;
   slots_.erase(slots_.find(instance));
-  if (counts) --occupied_;
   if (claimed_again) wake_up(instance);
-  if (crowded_) claim();
+  if (counts) give_up_place();
 }
 
 void Host::Runtime::receive_all() {

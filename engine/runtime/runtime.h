@@ -30,6 +30,7 @@ namespace workflows {
 class Host::Runtime {
  public:
   explicit Runtime(HostOptions options);
+  Runtime(HostOptions options, std::shared_ptr<storage::Database> database, runtime::SteadyClock steady);
 
   // An instance in memory.
   struct Slot {
@@ -121,6 +122,7 @@ class Host::Runtime {
   void handle(runtime::CreateDone& message);
   void handle(runtime::Answered& message);
   void handle(runtime::InstanceLoaded& message);
+  void handle(runtime::InstanceGone& message);
   void handle(runtime::EventArrived& message);
   void handle(runtime::InstancesClaimed& message);
   void handle(runtime::EventsUntaken& message);
@@ -158,6 +160,8 @@ class Host::Runtime {
   void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
   void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
   void issue_loads();
+  void end_load(InstanceKey instance);
+  void give_up_place();
   void claim();
   std::uint32_t room() const;
   void evict(Slot& slot);

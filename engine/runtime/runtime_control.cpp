@@ -162,7 +162,7 @@ void Host::Runtime::handle(runtime::BatchCreated& message) {
     ++created;
   }
   actions_.push_back(CallReply{message.call, std::move(outcomes)});
-  if (queued) claim();
+  if (queued || crowded_) claim();
 }
 
 // ---------------------------------------------------------------- replay alone

@@ -38,14 +38,18 @@ struct Overloaded : Ts... {
 }  // namespace
 
 Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox,
-               std::shared_ptr<const Clock> clock)
-    : store_(std::move(store)), lease_(lease), mailbox_(mailbox), clock_(std::move(clock)) {
+               std::shared_ptr<const Clock> clock, SteadyClock steady)
+    : store_(std::move(store)),
+      lease_(lease),
+      mailbox_(mailbox),
+      clock_(std::move(clock)),
+      steady_(steady ? steady : steady_clock::now) {
   auto owner = store_->open_owner(lease_);
   if (!owner) throw_error(owner.error());
   owner_ = *owner;
-  next_renewal_ = steady_clock::now() + lease_ / 3;
-  next_look_at_owners_ = steady_clock::now() + kOwnersInterval;
-  thread_ = std::thread([this] { run(); });
+  next_renewal_ = steady_() + lease_ / 3;
+  next_look_at_owners_ = steady_() + kOwnersInterval;
+  if (!steady) thread_ = std::thread([this] { run(); });
 }
 
 Writer::~Writer() { close(); }
@@ -84,12 +88,14 @@ void Writer::watch(CallId call, InstanceKey instance) {
 }
 
 void Writer::close() {
+  bool closed = false;
   {
     const std::lock_guard lock(mutex_);
-    closing_ = true;
+    closed = std::exchange(closing_, true);
   }
   wake();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) return thread_.join();
+  if (!closed) run();
 }
 
 storage::Store::Counters Writer::store_counters() const {
@@ -97,21 +103,29 @@ storage::Store::Counters Writer::store_counters() const {
 }
 
 void Writer::run() {
-  while (wait_for_work()) {
-    commit(work_.submissions);
-    mailbox_.post(outgoing_);  // who waits for the commit does not wait for the rest
-    load_instances();
-    answer_watches(work_.watches);
-    work_.watches.clear();
-    look_around();
-    keep_ownership();
-    collect_garbage();
-    const auto counters = store_->counters();
-    transactions_.store(counters.transactions, std::memory_order_relaxed);
-    statements_.store(counters.statements, std::memory_order_relaxed);
-    mailbox_.post(outgoing_);
-    WORKFLOWS_FAIL_POINT("after_post");
-  }
+  do { wait_for_work(); } while (round());
+  end();
+}
+
+bool Writer::round() {
+  if (!take_work()) return false;
+  commit(work_.submissions);
+  mailbox_.post(outgoing_);  // who waits for the commit does not wait for the rest
+  load_instances();
+  answer_watches(work_.watches);
+  work_.watches.clear();
+  look_around();
+  keep_ownership();
+  collect_garbage();
+  const auto counters = store_->counters();
+  transactions_.store(counters.transactions, std::memory_order_relaxed);
+  statements_.store(counters.statements, std::memory_order_relaxed);
+  mailbox_.post(outgoing_);
+  WORKFLOWS_FAIL_POINT("after_post");
+  return true;
+}
+
+void Writer::end() {
   if (!failure_) {
     if (auto closed = store_->close_owner(owner_); !closed) fail(std::move(closed.error()));
   }
@@ -122,17 +136,20 @@ void Writer::run() {
   mailbox_.post(outgoing_);
 }
 
+void Writer::wait_for_work() {
+  if (has_loads_left()) return;
+  if (std::exchange(committed_few_, false)) stay_awake();
+  if (!has_work_) sleep();
+}
+
 // False when closing and nothing is left to commit.
-bool Writer::wait_for_work() {
-  const bool loads_left = next_load_ < work_.loads.size();
-  if (!loads_left && std::exchange(committed_few_, false)) stay_awake();
-  if (!loads_left && !has_work_) sleep();
+bool Writer::take_work() {
   const std::lock_guard lock(mutex_);
   has_work_ = closing_;
   if (closing_ && incoming_.submissions.empty()) return false;
   std::swap(work_.submissions, incoming_.submissions);
   std::swap(work_.watches, incoming_.watches);
-  if (!loads_left) {
+  if (!has_loads_left()) {
     work_.loads.clear();
     next_load_ = 0;
   }
@@ -271,7 +288,13 @@ void Writer::load_instances() {
   const std::size_t end = std::min(next_load_ + kLoadsBetweenCommits, work_.loads.size());
   auto read = store_->together([&] {
     for (; next_load_ < end; ++next_load_) {
-      auto loaded = checked(store_->load(work_.loads[next_load_]));
+      const InstanceKey instance = work_.loads[next_load_];
+      auto found = store_->load(instance);
+      if (!found && found.error().code == ErrorCode::instance_not_found) {
+        outgoing_.push_back(InstanceGone{instance});
+        continue;
+      }
+      auto loaded = checked(std::move(found));
       if (!loaded) return;
       loads_.fetch_add(1, std::memory_order_relaxed);
       outgoing_.push_back(InstanceLoaded{std::make_unique<storage::Loaded>(std::move(*loaded))});
@@ -361,7 +384,7 @@ void Writer::fetch_arrivals() {
 
 void Writer::keep_ownership() {
   if (failure_) return;
-  const auto now = steady_clock::now();
+  const auto now = steady_();
   if (now >= next_renewal_) {
     const storage::Item renew = storage::Renew{lease_};
     if (checked(store_->commit({owner_, {&renew, 1}}))) next_renewal_ = now + lease_ / 3;

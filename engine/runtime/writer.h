@@ -5,7 +5,9 @@
 // alive.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -73,10 +75,15 @@ struct Submissions {
   }
 };
 
+using SteadyTime = std::chrono::steady_clock::time_point;
+using SteadyClock = std::function<SteadyTime()>;
+
 class Writer {
  public:
-  // Becomes an owner with this lease; throws when the store refuses. `mailbox` outlives the writer.
-  Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox, std::shared_ptr<const Clock> clock);
+  // Becomes an owner with this lease; throws when the store refuses. `mailbox` outlives the writer. With a `steady`
+  // clock it has no thread: what that would do, `round` does.
+  Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mailbox, std::shared_ptr<const Clock> clock,
+         SteadyClock steady = {});
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -88,6 +95,8 @@ class Writer {
   void watch(CallId call, InstanceKey instance);
   // Another connection has committed.
   void look() { wake(); }
+  // Does what there is to do, without waiting. False when closing and nothing is left to commit. The writer's thread.
+  bool round();
 
   // Commits what was submitted, gives the instances back and ends the thread. Idempotent.
   void close();
@@ -109,7 +118,10 @@ class Writer {
   };
 
   void run();
-  bool wait_for_work();
+  void wait_for_work();
+  bool take_work();
+  void end();
+  bool has_loads_left() const { return next_load_ < work_.loads.size(); }
   void sleep();
   void wake();  // any thread
   void stay_awake();
@@ -134,6 +146,7 @@ class Writer {
   const Millis lease_;
   Mailbox& mailbox_;
   std::shared_ptr<const Clock> clock_;
+  const SteadyClock steady_;
   storage::Owner owner_;
 
   std::mutex mutex_;
@@ -156,8 +169,8 @@ class Writer {
   bool garbage_due_ = false;
   bool notices_due_ = false;
   std::optional<Error> failure_;
-  std::chrono::steady_clock::time_point next_renewal_;
-  std::chrono::steady_clock::time_point next_look_at_owners_;
+  SteadyTime next_renewal_;
+  SteadyTime next_look_at_owners_;
 
   std::atomic<std::uint64_t> loads_ = 0;
   std::atomic<std::uint64_t> transactions_ = 0;

@@ -213,7 +213,10 @@ class Host {
   void close();
 
  private:
+  friend class HostAccess;
   class Runtime;
+  explicit Host(std::unique_ptr<Runtime> runtime);
+
   std::unique_ptr<Runtime> runtime_;
 };
 

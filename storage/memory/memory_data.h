@@ -36,8 +36,10 @@ struct OwnerRow {
   const void* store = nullptr;  // the Store that opened it; null once that is gone
 };
 
-struct Data {
-  std::mutex mutex;
+inline TimePoint system_time() { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
+
+// All that is kept; a copy is a backup of the database.
+struct Tables {
   std::map<InstanceKey, Instance> instances;
   std::map<std::pair<std::string, std::string>, InstanceKey> keys;  // (workflow, id): the newest generation
   // Unfinished instances by (status, owner), as claims and takeovers ask for them.
@@ -54,7 +56,10 @@ struct Data {
   std::uint64_t commits = 0;
 };
 
-inline TimePoint now() { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
+struct Data : Tables {
+  std::mutex mutex;
+  std::function<TimePoint()> now = system_time;  // leases end by it
+};
 
 // Ends a transaction early; its changes are taken back.
 struct Failed {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/testing/planted_bug.h"
 #include "storage/lifecycle.h"
 #include "storage/memory/memory_data.h"
 
@@ -20,11 +21,11 @@ std::expected<void, Error> MemoryStore::write(const std::function<void()>& work)
     for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
     return std::unexpected(failure.error);
   }
-  undo_.clear();
+  ++counters_.transactions;
+  if (std::exchange(undo_, {}).empty()) return {};  // nothing that others would look for
   // `changed` tells of the commits of others.
   if (seen_commits_ == data_->commits) ++seen_commits_;
   ++data_->commits;
-  ++counters_.transactions;
   return {};
 }
 
@@ -65,6 +66,7 @@ bool MemoryStore::is_current(const Owner& owner) const {
 }
 
 void MemoryStore::check_fence(const Owner& owner) const {
+  if (WORKFLOWS_PLANTED(stale_owner_writes)) return;
   if (!is_current(owner))
     refuse(
         fmt::format("the ownership was lost: another engine replaced owner {}, because it did not renew its lease in "
@@ -83,7 +85,8 @@ const Owner& MemoryStore::owner_of(const WriteBatch& batch) {
 Instance* MemoryStore::owned(const WriteBatch& batch, InstanceKey key) {
   const auto& owner = owner_of(batch);
   const auto found = data_->instances.find(key);
-  return found == data_->instances.end() || found->second.info.owner != owner.id ? nullptr : &found->second;
+  if (found == data_->instances.end()) return nullptr;
+  return found->second.info.owner == owner.id || WORKFLOWS_PLANTED(stale_owner_writes) ? &found->second : nullptr;
 }
 
 const Instance& MemoryStore::known(InstanceKey key) const {
@@ -118,7 +121,8 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Create& item) { ret
 
 Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
   const OwnerId owner = item.owned ? owner_of(batch).id : 0;
-  if (const auto existing = data_->keys.find({item.workflow, item.id}); existing != data_->keys.end()) {
+  const auto existing = data_->keys.find({item.workflow, item.id});
+  if (existing != data_->keys.end() && !WORKFLOWS_PLANTED(two_instances_of_an_id)) {
     const auto& instance = data_->instances.at(existing->second);
     return Created{.key = existing->second, .existed = true, .same_params = instance.params == item.params};
   }
@@ -176,7 +180,8 @@ void MemoryStore::append(Instance& instance, const Entry& entry) {
   const auto status = status_of(entry.kind);
   if (!status) return;
   const bool was_asked = instance.info.status == Status::waiting_for_pause;
-  move(instance, *status, *status == Status::rolling_back ? instance.info.owner : 0);
+  const bool keeps_owner = *status == Status::rolling_back || WORKFLOWS_PLANTED(end_is_not_final);
+  move(instance, *status, keeps_owner ? instance.info.owner : 0);
   if (!was_asked || is_finished(*status)) instance.info.updated = entry.at;
   instance.info.wake.reset();
   if (!is_finished(*status)) return;
@@ -232,8 +237,9 @@ ItemResult MemoryStore::apply(const WriteBatch&, const SendEvent& item) {
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Claim& item) {
   const auto owner = owner_of(batch).id;
   Claimed claimed;
-  claim(Status::queued, Status::running, item.queued, item, owner, claimed);
   claim(Status::rolling_back, Status::rolling_back, item.queued, item, owner, claimed);
+  const auto left = item.queued - static_cast<std::uint32_t>(claimed.instances.size());
+  claim(Status::queued, Status::running, left, item, owner, claimed);
   claim(Status::waiting, Status::waiting, item.waiting, item, owner, claimed);
   return claimed;
 }
@@ -264,7 +270,7 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Release& item) {
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Renew& item) {
   auto& row = data_->owners.at(owner_of(batch).id);
   on_undo([&row, before = row.lease_until] { row.lease_until = before; });
-  row.lease_until = now() + item.lease;
+  row.lease_until = data_->now() + item.lease;
   return Done{};
 }
 
@@ -275,7 +281,7 @@ std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
       if (row.store == this) refuse(fmt::format("this connection has an owner already: {}. Close it first", id));
     replace_dead();
     opened = {.id = ++data_->last_owner, .epoch = 1};
-    data_->owners[opened.id] = {.owner = opened, .lease_until = now() + lease, .store = this};
+    data_->owners[opened.id] = {.owner = opened, .lease_until = data_->now() + lease, .store = this};
   });
   if (!written) return std::unexpected(written.error());
   return opened;
@@ -291,7 +297,7 @@ std::expected<std::uint32_t, Error> MemoryStore::replace_dead_owners() {
 std::uint32_t MemoryStore::replace_dead() {
   std::vector<OwnerId> dead;
   for (const auto& [id, row] : data_->owners)
-    if (row.store != this && (row.store == nullptr || row.lease_until <= now())) dead.push_back(id);
+    if (row.store != this && (row.store == nullptr || row.lease_until <= data_->now())) dead.push_back(id);
   for (const auto id : dead) give_back(id);
   return static_cast<std::uint32_t>(dead.size());
 }
@@ -306,6 +312,7 @@ void MemoryStore::give_back(OwnerId owner) {
   std::vector<InstanceKey> held;
   for (const auto& [place, keys] : data_->unfinished)
     if (place.second == owner) held.insert(held.end(), keys.begin(), keys.end());
+  if (WORKFLOWS_PLANTED(dead_owner_keeps_instances)) held.clear();
   for (const auto key : held) {
     auto& instance = data_->instances.at(key);
     const Status status = instance.info.status;
@@ -464,14 +471,20 @@ namespace {
 
 class MemoryDatabase final : public Database {
  public:
+  explicit MemoryDatabase(std::shared_ptr<Data> data) : data_(std::move(data)) {}
+
   std::expected<std::unique_ptr<Store>, Error> connect() override { return std::make_unique<MemoryStore>(data_); }
 
  private:
-  std::shared_ptr<Data> data_ = std::make_shared<Data>();
+  std::shared_ptr<Data> data_;
 };
 
 }  // namespace
 
-std::shared_ptr<Database> open_memory() { return std::make_shared<MemoryDatabase>(); }
+std::shared_ptr<Database> open_memory() { return open_memory(std::make_shared<Data>()); }
+
+std::shared_ptr<Database> open_memory(std::shared_ptr<Data> data) {
+  return std::make_shared<MemoryDatabase>(std::move(data));
+}
 
 }  // namespace workflows::storage::memory

@@ -6,6 +6,10 @@
 
 namespace workflows::storage::memory {
 
+struct Data;  // memory_data.h
+
 std::shared_ptr<Database> open_memory();
+// Over data that the caller looks at, and whose time is the caller's.
+std::shared_ptr<Database> open_memory(std::shared_ptr<Data> data);
 
 }  // namespace workflows::storage::memory

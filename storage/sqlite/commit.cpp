@@ -240,8 +240,9 @@ ItemResult SqliteStore::apply(const WriteBatch&, const SendEvent& item) {
 ItemResult SqliteStore::apply(const WriteBatch& batch, const Claim& item) {
   owner_of(batch);
   Claimed claimed;
-  claim(Status::queued, Status::running, item.queued, item, claimed.instances);
   claim(Status::rolling_back, Status::rolling_back, item.queued, item, claimed.instances);
+  const auto left = item.queued - static_cast<std::uint32_t>(claimed.instances.size());
+  claim(Status::queued, Status::running, left, item, claimed.instances);
   claim(Status::waiting, Status::waiting, item.waiting, item, claimed.instances);
   return claimed;
 }

@@ -197,6 +197,21 @@ TEST_P(StoreLifecycle, S28_ARollbackOfARunningInstanceIsTheOwnersToDo) {
   EXPECT_EQ(must(store->status(key)).rollback, R"({"compensated":[]})");
 }
 
+// Both take a place in memory.
+TEST_P(StoreLifecycle, OnesThatRollBackAndQueuedOnesAreClaimedUpToOneLimit) {
+  const auto store = connect();
+  auto dead = connect();
+  const auto before = must(dead->open_owner(kHour));
+  create(*store, "queued");
+  const auto key = create(*dead, "a", before);
+  must(dead->commit(batch(before, append(key, completed(0)))));
+  control(*store, "a", Verb::roll_back);
+  dead.reset();
+  const auto owner = must(store->open_owner(kHour));
+  EXPECT_THAT(ids_of(claim(*store, owner, 1, 9)), ElementsAre("a"));
+  EXPECT_THAT(ids_of(claim(*store, owner, 1, 9)), ElementsAre("queued"));
+}
+
 TEST_P(StoreLifecycle, S28_OneThatNobodyOwnsIsClaimedToRollBackUnlessItHasDoneNothing) {
   const auto store = connect();
   const auto fresh = create(*store, "fresh");

@@ -30,17 +30,31 @@ class Floor:
     pure: bool = False
 
 
+# Nothing, but for the simulation.
+PLANTED = "engine/testing/planted_bug.h"
+
 FLOORS = [
     Floor("include/workflows", ("workflows/",)),
     Floor("engine/values", ("workflows/", "engine/values/", "boost/json", "fmt/")),
     Floor(
         "engine/core",
-        ("workflows/", "engine/values/", "engine/core/", "boost/json", "boost/uuid/", "fmt/"),
+        ("workflows/", "engine/values/", "engine/core/", PLANTED, "boost/json", "boost/uuid/", "fmt/"),
         pure=True,
     ),
     Floor(
         "storage",
-        ("workflows/", "engine/values/", "storage/", "boost/", "fmt/", "sqlite3.h", "sys/", "unistd.h", "fcntl.h"),
+        (
+            "workflows/",
+            "engine/values/",
+            "storage/",
+            PLANTED,
+            "boost/",
+            "fmt/",
+            "sqlite3.h",
+            "sys/",
+            "unistd.h",
+            "fcntl.h",
+        ),
     ),
     Floor(
         "engine/cli",

@@ -287,5 +287,39 @@ TEST(Replay, S41_AnOpenSleepOrWaitIsNotWaitedFor) {
   }
 }
 
+TEST(Replay, S41_ARollbackIsNotCarriedOutAgain) {
+  const Entry step{.kind = EntryKind::step_completed,
+                   .step_kind = StepKind::do_,
+                   .occurrence = 1,
+                   .name = "a",
+                   .attempt = 1,
+                   .detail = R"({"rollback":{"config":{},"on_failure":"halt"}})",
+                   .value = "1"};
+  const Entry undone{.kind = EntryKind::step_completed,
+                     .step = 1,
+                     .step_kind = StepKind::rollback,
+                     .occurrence = 1,
+                     .name = "a",
+                     .attempt = 1,
+                     .value = "null"};
+  Failure broke;
+  broke.type = "Broke";
+  const std::vector<Entry> history = {step,
+                                      {.kind = EntryKind::rollback_started, .value = broke.to_json()},
+                                      undone,
+                                      {.kind = EntryKind::instance_errored, .value = broke.to_json()}};
+  for (const std::size_t kept : {4U, 3U, 2U}) {
+    const auto end = history.begin() + static_cast<std::ptrdiff_t>(kept);
+    Instance instance(kIdentity, {.replay_only = true}, {history.begin(), end}, {});
+    ASSERT_TRUE(instance.do_({.name = "a", .rollback = RollbackConfig{}}, kStart));
+    instance.finish(broke, kStart);
+    std::vector<Effect> effects;
+    instance.take_effects(effects);
+    ASSERT_TRUE(!effects.empty() && std::holds_alternative<Finished>(effects.back())) << kept;
+    EXPECT_THAT(std::get<Finished>(effects.back()).value, HasSubstr(kept == 4 ? "match" : "incomplete"));
+    for (const Effect& effect : effects) EXPECT_FALSE(std::holds_alternative<RollBack>(effect)) << kept;
+  }
+}
+
 }  // namespace
 }  // namespace workflows::core

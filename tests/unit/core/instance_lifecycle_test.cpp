@@ -342,6 +342,20 @@ TEST(InstanceRollback, S28_ATerminationOfAPausedInstanceRollsBackAtOnce) {
               "append rollback_started awaited", "arm a#1 +600000", "roll back a#1.1 !WorkflowTerminatedError"});
 }
 
+TEST(InstanceRollback, S10_ABodyThatWasCancelledByTheRollbackWasNotLostWithAProcess) {
+  Life run;
+  run.do_undoable("a");
+  run.linger("a#1.1");
+  run.roll_back();
+  run.commit();
+  const std::string rolls_back = "roll back a#1.1 !WorkflowTerminatedError";
+  run.expect({"arm a#1 +600000", "append attempt_started a#1.1 eager", "disarm a#1", "cancel a#1.1",
+              "append rollback_started awaited", "arm a#1 +600000", rolls_back});
+  Life next = run.crash();
+  next.do_undoable("a");
+  next.expect({"arm a#1 +600000", rolls_back});
+}
+
 TEST(InstanceRollback, S28_AnInstanceThatIsLostCancelsItsBodiesAndRecordsNothing) {
   Life run;
   run.do_undoable("a");

@@ -1,0 +1,125 @@
+#pragma once
+// What the world saw: what was committed, what was told to code and to callers, which bodies ran. Everything that is
+// written down here is held against the invariants at once. A copy of the ledger belongs to a copy of the database:
+// what a power cut undoes was never seen.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/memory/memory_data.h"
+#include "tests/simulation/counters.h"
+#include "tests/simulation/evaluate.h"
+
+namespace workflows::simulation {
+
+using storage::memory::Data;
+using Programs = std::map<std::string, Op>;  // by name of the workflow
+
+// A body that runs: of this step, or of its compensation.
+struct Body {
+  InstanceKey key;
+  Ticket ticket;
+  std::uint32_t attempt;
+  const Op* op;
+  bool is_rollback;
+};
+
+class Ledger {
+ public:
+  Ledger(const Programs& programs, Counters& counters) : programs_(&programs), counters_(&counters) {}
+
+  // ---- the database: to be called after every commit; `life` is the engine that wrote, 0: nobody
+  void observe(const Data& data, TimePoint latest, int life);
+
+  // ---- the code of one life of an instance
+  void asked(InstanceKey key, Ticket ticket, const Op& op);
+  void told(InstanceKey key, Ticket ticket, const Op& op, const Outcome& outcome, const Data& data);
+  void won(InstanceKey key, const Op& race, std::size_t winner);
+  void body_began(const Body& body, int life, bool owned);
+
+  // ---- callers
+  void created(const std::string& workflow, const std::string& id, InstanceKey key, const Data& data);
+  void sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Data& data);
+  void may_be_removed(const std::string& workflow, const std::string& id) { removable_.insert({workflow, id}); }
+
+  // ---- at the end
+  void check_acknowledged(const Data& data) const;
+  static void check_indexes(const Data& data);
+  // Waits of this instance for which there is an event that they did not take.
+  std::vector<std::string> starving(InstanceKey key, const Data& data) const;
+  // Events that this instance waits for, by type.
+  std::vector<std::string> awaited(InstanceKey key) const;
+  bool ended(InstanceKey key) const { return records_.contains(key) && records_.at(key).ended; }
+
+ private:
+  struct Step {
+    StepKind kind{};
+    std::string name{};
+    std::uint32_t occurrence = 0;
+    std::uint32_t attempt = 0;
+    bool ended = false;
+    TimePoint began{};
+    std::optional<TimePoint> deadline{};
+    std::string type{};
+  };
+  struct Bodies {
+    std::uint32_t count = 0;
+    std::set<int> lives{};  // that began one, or said so
+  };
+  struct Compensation {
+    std::string name;
+    std::uint32_t occurrence;
+    bool goes_on;
+  };
+  struct Record {
+    std::string workflow{};
+    std::string id{};
+    const Op* program = nullptr;
+    std::vector<RecordedEntry> entries{};
+    std::map<Ticket, Step> steps{};
+    std::map<Ticket, std::uint32_t> places{};
+    std::map<std::uint32_t, Bodies> bodies{};  // by place, as what the code was told
+    std::map<std::uint32_t, BodyOutcome> told{};
+    std::map<std::uint32_t, std::size_t> winners{};
+    std::map<std::string, std::int64_t> last_taken{};
+    std::vector<Compensation> to_compensate{};  // the last one first
+    std::size_t compensated = 0;
+    bool chain_stopped = false;
+    bool ended = false;
+    bool paused = false;
+    bool stood_still = false;  // for some time: its timers have moved
+    bool rolls_back = false;
+    std::optional<TimePoint> expires{};
+  };
+  class Facts;
+
+  Record& record_of(const storage::memory::Instance& instance);
+  bool has_expired(const Record& record, TimePoint latest) const;
+  void check_removed(const Data& data, TimePoint latest);
+  void check(Record& record, const Entry& entry, const Data& data, TimePoint latest, int life);
+  void check_step(Record& record, const Entry& entry, const Data& data, int life);
+  void check_attempt(Record& record, const Step& step, const Op& op, const Entry& entry, int life);
+  void check_time(const Step& step, const Op* op, const Entry& entry, bool stood_still);
+  void check_taken(Record& record, const Step& step, const Entry& entry, const Data& data);
+  void check_compensation(Record& record, const Entry& entry);
+  void begin_chain(Record& record, const Entry& entry);
+  void check_end(Record& record, const Entry& entry);
+  void check_report(const Record& record, const Entry& entry) const;
+  void shift(Record& record, const Entry& resumed);
+  const Op* op_of(const Record& record, Ticket ticket) const;
+  BodyOutcome expected(const Record& record) const;
+
+  const Programs* programs_;
+  Counters* counters_;
+  std::map<InstanceKey, Record> records_;
+  std::map<std::pair<std::string, std::string>, std::set<InstanceKey>> created_;
+  std::set<std::tuple<std::string, std::string, std::string>> sent_;
+  std::set<std::pair<std::string, std::string>> removable_;
+};
+
+}  // namespace workflows::simulation

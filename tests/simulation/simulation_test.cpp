@@ -1,0 +1,61 @@
+// The short form of the simulation; `make simulate` is the long one. `--gtest_random_seed=N` takes other seeds.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <iostream>
+
+#include "tests/simulation/simulation.h"
+
+namespace workflows::simulation {
+namespace {
+
+constexpr std::uint64_t kSeeds = 4'000;
+
+std::uint64_t first_seed() { return 1 + static_cast<std::uint64_t>(GTEST_FLAG_GET(random_seed)) * kSeeds; }
+
+TEST(Simulation, WhateverGoesWrongTheInvariantsHoldAndEverythingComesToItsEnd) {
+  Counters counters;
+  const auto found = search(first_seed(), kSeeds, counters);
+  ASSERT_FALSE(found) << report(shrink(*found), found->scenario.seed);
+  EXPECT_THAT(missed(counters), testing::IsEmpty()) << "these seeds prove nothing about what they never came to";
+}
+
+class PlantedBug : public testing::TestWithParam<std::string> {
+ protected:
+  ~PlantedBug() override { plant(""); }
+};
+
+TEST_P(PlantedBug, IsFound) {
+  plant(GetParam());
+  Counters counters;
+  const auto found = search(first_seed(), kSeeds, counters);
+  ASSERT_TRUE(found);
+  std::cout << GetParam() << ": found by seed " << found->scenario.seed << ", "
+            << found->what.substr(0, found->what.find('\n')) << '\n';
+}
+
+INSTANTIATE_TEST_SUITE_P(Simulation, PlantedBug, testing::ValuesIn(planted_bugs()),
+                         [](const auto& bug) { return bug.param; });
+
+// A scenario is what a failure prints: it has to come back as it was.
+TEST(Scenario, IsTheSameAfterItWasPrinted) {
+  for (std::uint64_t seed = 1; seed < 200; ++seed) {
+    const std::string text = to_text(random_scenario(seed));
+    EXPECT_EQ(to_text(scenario_from(text)), text);
+  }
+}
+
+TEST(Shrinking, LeavesWhatTheBugNeedsAndAScenarioThatRepeatsIt) {
+  plant("rollbacks_forward");
+  Counters counters;
+  const auto found = search(1, kSeeds, counters);
+  ASSERT_TRUE(found);
+  const Found small = shrink(*found);
+  EXPECT_LT(to_text(small.scenario).size(), to_text(found->scenario).size());
+  EXPECT_EQ(run(scenario_from(to_text(small.scenario)), counters), small.what);
+  plant("");
+}
+
+}  // namespace
+}  // namespace workflows::simulation

@@ -1,0 +1,482 @@
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/runtime/client_access.h"
+#include "tests/simulation/invariants.h"
+
+namespace workflows::simulation {
+namespace {
+
+constexpr TimePoint kStart{std::chrono::sys_days(std::chrono::year(2030) / 1 / 1)};
+constexpr Millis kLease{10'000};
+constexpr std::size_t kUnsynced = 6;
+
+bool is_refusal(ErrorCode code) {
+  return code == ErrorCode::invalid_transition || code == ErrorCode::instance_not_found ||
+         code == ErrorCode::instance_finished || code == ErrorCode::instance_exists;
+}
+
+}  // namespace
+
+class World::WallClock final : public Clock {
+ public:
+  explicit WallClock(const TimePoint& now) : now_(now) {}
+  TimePoint now() const override { return now_; }
+
+ private:
+  const TimePoint& now_;
+};
+
+World::World(const Scenario& scenario, Counters& counters)
+    : scenario_(scenario),
+      random_(scenario.seed),
+      counters_(counters),
+      ledger_(programs_, counters),
+      now_(kStart),
+      latest_(now_),
+      clock_(std::make_shared<WallClock>(now_)),
+      processes_(scenario.workers) {
+  for (std::size_t i = 0; i < scenario_.programs.size(); ++i)
+    programs_.emplace("w" + std::to_string(i), scenario_.programs[i]);
+  data_->now = [this] { return now_; };
+  operator_wire_ = new_wire(nullptr);
+  client_ = std::make_unique<Client>(ClientAccess::open(connect_by(data_, operator_wire_), clock_));
+}
+
+// Whatever has been seen, nobody writes any more.
+World::~World() {
+  operator_wire_->cut = true;
+  for (Process& process : processes_) {
+    if (process.wire) process.wire->cut = true;
+  }
+}
+
+bool World::has(Fault fault) const { return !faultless_ && std::ranges::count(scenario_.faults, fault) > 0; }
+
+std::string World::workflow_of(const std::string& id) const {
+  return "w" + std::to_string(std::stoul(id.substr(1)) % programs_.size());
+}
+
+CreateRequest World::creation_of(const std::string& id) const {
+  CreateRequest request{.workflow = workflow_of(id), .id = id, .on_conflict = OnConflict::return_existing};
+  if (std::ranges::count(scenario_.faults, Fault::retention) > 0)
+    request.retention = Retention{.success = Millis(3'000), .failure = Millis(3'000)};
+  return request;
+}
+
+HostOptions World::options() const {
+  HostOptions options{.hibernate_after = Millis(scenario_.hibernate_ms),
+                      .lease = kLease,
+                      .max_concurrent_instances = scenario_.at_once,
+                      .clock = clock_};
+  for (const auto& [name, program] : programs_) options.workflows.push_back({name, is_patched_ ? "2" : "1"});
+  return options;
+}
+
+void World::run() {
+  for (std::uint32_t i = 0; i < scenario_.moves; ++i) move();
+  settle();
+  check_end();
+}
+
+std::string World::journal() const {
+  std::string text;
+  for (const auto& [key, instance] : data_->instances) {
+    const InstanceInfo& info = instance.info;
+    text += fmt::format("  instance {} ({}), generation {}: {}, owner {}\n", info.id, info.workflow, info.generation,
+                        to_string(info.status), info.owner);
+    for (const auto& [cursor, entry] : instance.history) {
+      text += fmt::format("    {} +{} ms: {} {} {}#{} attempt {} {}\n", cursor, (entry.at - kStart).count(),
+                          to_string(entry.kind), entry.step, entry.name, entry.occurrence, entry.attempt, entry.value);
+    }
+  }
+  return text;
+}
+
+// ---------------------------------------------------------------- moves
+
+void World::move() {
+  const std::size_t kind = random_.below(100);
+  if (kind < 70) return move(some_process());
+  if (kind < 80) return pass(Millis(random_.one_in(4) ? random_.below(4'000) : random_.below(60)));
+  if (kind < 86) return create();
+  if (kind < 92) return send_event(random_.one_in(4) ? 0 : ++events_);
+  if (kind < 94 && has(Fault::lifecycle)) return control();
+  if (kind < 98) go_wrong();
+}
+
+void World::go_wrong() {
+  if (random_.one_in(3)) return;
+  switch (scenario_.faults.empty() ? Fault::busy : random_.pick(scenario_.faults)) {
+    case Fault::death:
+      return kill(some_process());
+    case Fault::partition:
+      some_process().stands_still = static_cast<std::uint32_t>(5 + random_.below(100));
+      return pass(Millis(random_.below(2) * 2 * kLease.count()));
+    case Fault::clock_step:
+      now_ += Millis(static_cast<std::int64_t>(random_.below(40'000)) - 20'000);
+      latest_ = std::max(latest_, now_);
+      return counters_.sometimes("the clock stepped");
+    case Fault::power_cut:
+      if (random_.one_in(3)) cut_power();
+      return;
+    case Fault::upgrade:
+      if (!is_patched_) upgrade();
+      return;
+    default:
+      return;
+  }
+}
+
+void World::move(Process& process) {
+  if (process.stands_still > 0) {
+    --process.stands_still;
+    return;
+  }
+  if (!process.worker) return start(process);
+  Worker& worker = *process.worker;
+  const std::size_t kind = random_.below(20);
+  if (kind < 7) {
+    worker.act();
+  } else if (kind < 9) {
+    worker.turn();
+  } else if (kind < 14) {
+    worker.write();
+  } else if (kind < 18 && worker.open_bodies() > 0) {
+    worker.end_body(random_.below(worker.open_bodies()));
+  } else if (kind == 18) {
+    worker.confirm_eviction();
+  } else if (has(Fault::late_body) && worker.late_bodies() > 0) {
+    worker.end_late_body();
+  } else if (random_.one_in(40)) {  // closed in peace
+    process.worker.reset();
+    counters_.sometimes("an engine was closed");
+  }
+  hear(process);
+  stop_if_failed(process);
+}
+
+void World::pass(Millis by) {
+  now_ += by;
+  steady_ += by;
+  latest_ = std::max(latest_, now_);
+}
+
+void World::start(Process& process) {
+  process.wire = new_wire(&process);
+  process.life = ++lives_;
+  const Surroundings around{programs_, ledger_, counters_, *data_, is_patched_};
+  process.worker = std::make_unique<Worker>(process.life, around, options(), connect_by(data_, process.wire),
+                                            [this] { return steady_; });
+}
+
+void World::kill(Process& process) {
+  if (!process.worker) return;
+  if (process.worker->open_bodies() > 0) counters_.sometimes("a process died in a body");
+  counters_.sometimes("a process died");
+  process.wire->cut = true;
+  process.worker.reset();
+}
+
+// An engine stops only for what went wrong with its connection, or when it lost its ownership.
+void World::stop_if_failed(Process& process) {
+  if (!process.worker || !process.worker->stopped()) return;
+  const std::string why = process.worker->stopped()->message;
+  const bool lost = why.contains("ownership was lost");
+  hold(0, lost || process.wire->cut, "an engine stopped: " + why);
+  if (lost) counters_.sometimes("stale owner refused");
+  process.worker.reset();
+}
+
+void World::cut_power() {
+  counters_.sometimes("the power was cut");
+  for (Process& process : processes_) {
+    if (process.wire) process.wire->cut = true;
+    process.worker.reset();
+  }
+  if (backups_.empty()) return;
+  counters_.sometimes("commits were lost with the power");
+  Backup& backup = backups_[random_.below(backups_.size())];
+  static_cast<storage::memory::Tables&>(*data_) = std::move(backup.tables);
+  ledger_ = std::move(backup.ledger);
+  for (auto& [id, row] : data_->owners) row.store = nullptr;
+  backups_.clear();
+}
+
+void World::upgrade() {
+  for (Process& process : processes_) kill(process);
+  is_patched_ = true;
+}
+
+// ---------------------------------------------------------------- callers
+
+void World::call(const std::function<void(Client&)>& verb) {
+  try {
+    verb(*client_);
+  } catch (const WorkflowsError& error) {
+    hold(0, is_refusal(error.code()), std::string("a call failed: ") + error.what());
+    counters_.sometimes("a call was refused");
+  }
+}
+
+// An engine that has stopped, and that nobody has looked after yet, refuses.
+void World::ask(Worker& worker, Call call, const std::function<CallId(Host&)>& verb) {
+  try {
+    calls_[{worker.life(), verb(worker.host())}] = std::move(call);
+  } catch (const WorkflowsError& error) {
+    hold(0, is_of_stopped(error.code()), std::string("a call failed: ") + error.what());
+  }
+}
+
+void World::create() {
+  if (random_.one_in(4)) return create_batch();
+  const std::string id = some_id();
+  if (Worker* worker = some_worker()) {
+    ask(*worker, {{id}}, [&](Host& host) { return host.create(creation_of(id)); });
+  } else {
+    call([&](Client& client) { ledger_.created(workflow_of(id), id, client.create(creation_of(id)).key, *data_); });
+  }
+}
+
+// New ids, which nobody else creates: all of them are there in the end, or none.
+void World::create_batch() {
+  if (batches_.size() > 1) return;
+  std::vector<std::string> ids;
+  std::vector<CreateRequest> requests;
+  for (std::size_t i = 0; i < 2; ++i) {
+    ids.push_back("b" + std::to_string(10 * batches_.size() + i));
+    requests.push_back(creation_of(ids.back()));
+  }
+  batches_.push_back(ids);
+  if (Worker* worker = some_worker())
+    ask(*worker, {std::move(ids)}, [&](Host& host) { return host.create_batch(std::move(requests)); });
+}
+
+// What is sent depends on its number alone, so that it may be sent twice. Some are for nobody.
+void World::send_event(int number) {
+  if (number == 0) number = 1 + static_cast<int>(random_.below(static_cast<std::size_t>(events_) + 1));
+  const std::string id = "i" + std::to_string(static_cast<std::uint32_t>(number) % (scenario_.instances + 1));
+  SendEventRequest request{.workflow = workflow_of(id),
+                           .id = id,
+                           .type = number / 7 % 2 == 0 ? "x" : "y",
+                           .payload = std::to_string(1'000 + number),
+                           .event_id = "e" + std::to_string(number)};
+  if (Worker* worker = some_worker()) {
+    ask(*worker, {{id}, request.event_id}, [&](Host& host) { return host.send_event(request); });
+  } else {
+    call([&](Client& client) {
+      client.send_event(request);
+      ledger_.sent(request.workflow, id, request.event_id, *data_);
+    });
+  }
+}
+
+void World::hear(const Process& process) {
+  if (!process.worker) return;
+  for (const auto& [call, result] : process.worker->take_replies()) {
+    if (const auto known = calls_.extract({process.life, call})) hear(known.mapped(), result);
+  }
+}
+
+void World::hear(const Call& call, const decltype(CallReply::result)& result) {
+  const auto created = [&](const std::string& id, const InstanceRef& ref) {
+    hold(10, ref.id == id, "a creation was answered with another instance");
+    ledger_.created(workflow_of(id), id, ref.key, *data_);
+  };
+  if (const auto* ref = std::get_if<InstanceRef>(&result)) {
+    created(call.ids.front(), *ref);
+  } else if (const auto* batch = std::get_if<BatchOutcome>(&result)) {
+    counters_.sometimes("a batch was created");
+    for (std::size_t i = 0; i < batch->size(); ++i) created(call.ids[i], std::get<InstanceRef>((*batch)[i]));
+  } else if (const auto* error = std::get_if<Error>(&result)) {
+    hold(0, is_refusal(error->code) || is_of_stopped(error->code), "a call failed: " + error->message);
+  } else {
+    ledger_.sent(workflow_of(call.ids.front()), call.ids.front(), call.event_id, *data_);
+  }
+}
+
+void World::control() {
+  const std::string id = some_id();
+  const std::string workflow = workflow_of(id);
+  const auto status = [&] { return data_->instances.at(data_->keys.at({workflow, id})).info.status; };
+  call([&](Client& client) {
+    switch (random_.below(8)) {
+      case 0:
+        client.terminate(workflow, id);
+        return hold(1, status() == Status::terminated, "a termination was acknowledged and is lost");
+      case 1:
+        return client.terminate(workflow, id, true);
+      case 2:
+        client.restart({.workflow = workflow, .id = id});
+        return counters_.sometimes("an instance was restarted");
+      case 3:
+        if (random_.below(3) > 0) return;
+        ledger_.may_be_removed(workflow, id);
+        return client.remove(workflow, id);
+      case 4:
+      case 5:
+        client.resume(workflow, id);
+        return counters_.sometimes("an instance was resumed");
+      default:
+        client.pause(workflow, id);
+        return hold(1, status() == Status::paused || status() == Status::waiting_for_pause,
+                    "a pause was acknowledged and is lost");
+    }
+  });
+}
+
+// ---------------------------------------------------------------- the database
+
+std::shared_ptr<Wire> World::new_wire(const Process* process) {
+  auto wire = std::make_shared<Wire>();
+  if (process != nullptr) wire->fault = [this] { return commit_fault(); };
+  wire->died = [this] { counters_.sometimes("a process died in a commit"); };
+  wire->before = [this](const auto& batch) { before(batch); };
+  wire->after = [this, process](const auto& batch, const auto& results) { after(process, batch, results); };
+  wire->changed = [this, process] { observe(process); };
+  return wire;
+}
+
+CommitFault World::commit_fault() {
+  if (has(Fault::busy) && random_.one_in(6)) {
+    counters_.sometimes("a commit had to wait");
+    return CommitFault::busy;
+  }
+  if (has(Fault::failed_commit) && random_.one_in(30)) {
+    counters_.sometimes("a commit failed");
+    return random_.one_in(2) ? CommitFault::fails : CommitFault::unheard;
+  }
+  if (has(Fault::death_in_commit) && random_.one_in(20))
+    return random_.one_in(2) ? CommitFault::dies_before : CommitFault::dies_after;
+  return CommitFault::none;
+}
+
+void World::before(const storage::WriteBatch& batch) {
+  if (has(Fault::power_cut)) keep_backup();
+  foreign_.clear();
+  if (!batch.owner) return;
+  const auto row = data_->owners.find(batch.owner->id);
+  owner_is_current_ = row != data_->owners.end() && row->second.owner.epoch == batch.owner->epoch;
+  for (const auto& [key, instance] : data_->instances) {
+    if (instance.info.owner != batch.owner->id) foreign_.push_back(key);
+  }
+}
+
+// Some commits are synced to the disk; what came since is lost with the power.
+void World::keep_backup() {
+  if (random_.one_in(4) || backups_.size() >= kUnsynced) backups_.clear();
+  backups_.push_back({*data_, ledger_});
+}
+
+void World::after(const Process* process, const storage::WriteBatch& batch,
+                  const std::expected<std::vector<storage::ItemResult>, Error>& results) {
+  if (!results) return;
+  hold(4, !batch.owner || owner_is_current_, "an owner that was replaced has written");
+  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    const auto* append = std::get_if<storage::AppendEntry>(&batch.items[i]);
+    if (append == nullptr) continue;
+    const bool is_foreign =
+        std::ranges::count(foreign_, append->instance) > 0 || !data_->instances.contains(append->instance);
+    const bool written = !std::holds_alternative<storage::Lost>((*results)[i]);
+    if (is_foreign && !written) counters_.sometimes("an entry for a lost instance was refused");
+    hold(4, !is_foreign || !written, "an engine has written for an instance that is not its own");
+  }
+  observe(process);
+}
+
+void World::observe(const Process* process) {
+  ledger_.observe(*data_, latest_, process == nullptr ? 0 : process->life);
+}
+
+// ---------------------------------------------------------------- the end
+
+void World::settle() {
+  faultless_ = true;
+  if (!is_patched_ && std::ranges::count(scenario_.faults, Fault::upgrade) > 0) upgrade();
+  for (Process& process : processes_) process.stands_still = 0;
+  int rounds = 0;
+  for (let_everybody_work(); !has_everything_ended(); let_everybody_work()) {
+    hold(16, ++rounds < 3'000, "something has not come to its end");
+    check_nobody_starves();
+    feed();
+    pass(Millis(std::min(200 + 20 * rounds, 2'000)));
+  }
+}
+
+bool World::has_everything_ended() const {
+  return std::ranges::all_of(data_->instances, [](const auto& row) { return is_finished(row.second.info.status); });
+}
+
+// Until nothing happens any more at this time: a round may go by with messages alone.
+void World::let_everybody_work() {
+  for (int rounds = 0, quiet = 0; quiet < 4; ++rounds) {
+    hold(16, rounds < 1'000, "the engines do not come to rest");
+    const std::uint64_t before = data_->commits;
+    bool busy = false;
+    for (Process& process : processes_) busy |= work(process);
+    quiet = busy || data_->commits != before ? 0 : quiet + 1;
+  }
+}
+
+// True if anything was done.
+bool World::work(Process& process) {
+  if (!process.worker) start(process);
+  Worker& worker = *process.worker;
+  bool busy = false;
+  while (worker.act() || worker.confirm_eviction()) busy = true;
+  while (worker.open_bodies() > 0) {
+    worker.end_body(0);
+    busy = true;
+  }
+  worker.write();
+  hear(process);
+  stop_if_failed(process);
+  return busy || !process.worker;
+}
+
+void World::check_nobody_starves() const {
+  if (scenario_.at_once > 0) return;  // it may queue for memory
+  for (const auto& [key, instance] : data_->instances) {
+    const Status status = instance.info.status;
+    if (instance.info.owner == 0 || (status != Status::running && status != Status::waiting)) continue;
+    for (const std::string& type : ledger_.starving(key, *data_))
+      hold(15, false, "instance " + instance.info.id + " sleeps although the event of type " + type + " has come");
+  }
+}
+
+void World::feed() {
+  for (const auto& [key, instance] : std::map(data_->instances)) {
+    const auto& [workflow, id] = std::pair(instance.info.workflow, instance.info.id);
+    if (is_finished(instance.info.status)) continue;
+    if (instance.info.status == Status::paused) call([&](Client& client) { client.resume(workflow, id); });
+    for (const std::string& type : ledger_.awaited(key)) {
+      if (random_.one_in(2)) continue;
+      call([&](Client& client) {
+        client.send_event({.workflow = workflow, .id = id, .type = type, .payload = std::to_string(++events_)});
+      });
+    }
+  }
+}
+
+void World::check_end() {
+  ledger_.check_acknowledged(*data_);
+  Ledger::check_indexes(*data_);
+  for (const auto& ids : batches_) {
+    const auto is_there = [&](const std::string& id) { return data_->keys.contains({workflow_of(id), id}); };
+    const auto there = std::ranges::count_if(ids, is_there);
+    const bool may_expire = std::ranges::count(scenario_.faults, Fault::retention) > 0;
+    hold(10, may_expire || there == 0 || there == std::ssize(ids), "a batch was created in part");
+  }
+  Worker& worker = *processes_.front().worker;
+  hold(17, worker.host().counters().loaded_instances == 0, "all instances have ended, and some are still in memory");
+  for (const auto& [key, instance] : std::map(data_->instances)) {
+    if (instance.info.status == Status::terminated) continue;
+    worker.replay(client_->history(key));
+  }
+}
+
+}  // namespace workflows::simulation
