@@ -44,6 +44,6 @@ def _ids(client: Client, request: Request, workflow: Any) -> list[str]:
 def _line(request: Request, workflow: str, id: str, result: testing.ReplayResult) -> str:
     if request["json"]:
         shown = {"workflow": workflow, "id": id, "outcome": result.outcome, "report": result.report}
-        return json.dumps(shown, ensure_ascii=False)
+        return json.dumps(shown)
     report = f"\n{harmless(result.report)}" if result.outcome == "diverged" else ""
     return f"{_MARKS[result.outcome]} {result.outcome}  {workflow}/{id}{report}"

@@ -35,6 +35,16 @@ async def order(event, step):
 
     return await charge()
 
+@workflows.workflow
+async def patient(event, step):
+    @step.do("try", config={"retries": {"limit": 1, "delay": "0 s"}})
+    async def attempt(ctx):
+        if ctx.attempt == 1:
+            raise ConnectionError("away")
+
+    await attempt()
+    return (await step.wait_for_event("the word", "word", timeout=None)).payload
+
 class Slow(workflows.WorkflowEntrypoint):
     async def run(self, event, step):
         @step.do("slow one", config={"retries": {"limit": 0}})
@@ -98,7 +108,7 @@ def test_run_fails_as_the_workflow_does(cli: Cli) -> None:
     ("arguments", "says"),
     [
         (["run", "shop"], "MODULE:NAME"),
-        (["run", "shop:nothing"], "Its workflows: order, Slow"),
+        (["run", "shop:nothing"], "Its workflows: order, patient, Slow"),
         (["run", "shop:OrderedDict"], "is not a workflow"),
         (["run", "no_such_module:x"], "There is no module 'no_such_module'"),
         (["worker", "json"], "has no workflows"),
@@ -130,10 +140,40 @@ def test_ctrl_c_stops_run_and_the_instance_goes_on_later(cli: Cli, tmp_path: Pat
     assert cli("run", "shop:Slow", "--id", "s-1").code in (0, 10)  # the attempt that was stopped counts
 
 
+def test_ctrl_c_says_the_id_that_run_made_up(cli: Cli, tmp_path: Path) -> None:
+    running = begin(cli, "run", "shop:Slow")
+    wait_for(tmp_path / "began")
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    (made_up,) = cli.json_lines("instance", "list")
+    assert f"workflows run shop:Slow --id {made_up['id']} --db {cli.db}" in err
+
+
+def test_run_shows_failed_attempts_and_what_is_waited_for(cli: Cli) -> None:
+    with Terminal(cli, "run", "shop:patient", "--id", "p-1") as terminal:
+        terminal.until("↻ do              try  ConnectionError: away")
+        terminal.until("… wait_for_event  the word")
+        cli.ok("send-event", "p-1", "word", "7")
+        terminal.until("✓ wait_for_event  the word")
+        assert terminal.rest().replace("\r\n", "\n") == "\n7\n"
+
+
+def test_run_ends_with_the_report_when_the_code_does_not_fit_the_history(cli: Cli, tmp_path: Path) -> None:
+    with Terminal(cli, "run", "shop:patient", "--id", "p-1") as terminal:
+        terminal.until("the word")
+        terminal.type("\x03")
+        terminal.rest()
+    (tmp_path / "shop.py").write_text(SHOP.replace('"try"', '"attempt"'))
+    cli.ok("send-event", "p-1", "word", "7")
+    error = cli.error("run", "shop:patient", "--id", "p-1")
+    assert (error["code"], error["exit_code"]) == ("divergence", 12)
+    assert "attempt" in error["message"]
+
+
 def test_a_worker_serves_until_it_is_told_to_stop(cli: Cli, tmp_path: Path) -> None:
     worker = begin(cli, "worker", "shop")
     assert worker.stderr is not None
-    assert worker.stderr.readline() == f"Serving 2 workflows from {cli.db}.\n"
+    assert worker.stderr.readline() == f"Serving 3 workflows from {cli.db}.\n"
     create(cli, "Slow", "s-1")
     wait_for(tmp_path / "began")
     worker.send_signal(signal.SIGTERM)
