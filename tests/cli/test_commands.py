@@ -25,6 +25,7 @@ def test_every_reading_command_gives_json_of_its_shape(shop: Cli) -> None:
     assert shop.json("diff", "diff", "o-1", "o-1")["equal"] is True
     assert shop.json("stats", "stats")["counts"][0] == {"workflow": "order", "status": "paused", "instances": 1}
     assert shop.json("doctor", "doctor")["sound"] is True
+    assert shop.json("doctor", "doctor")["wal_bytes"] == 0
     assert shop.json("history", "export", "o-1")["redacted"] is True
 
 
@@ -181,6 +182,19 @@ def test_s17_no_command_shows_a_sensitive_result(shop: Cli, tmp_path: Path) -> N
     for command in ["replay", "graph"]:
         assert "tok_secret" not in shop.ok(command, str(tmp_path / "o-1.json"))
     assert "tok_secret" not in shop("diff", "o-1", str(tmp_path / "o-1.json")).out + shop.ok("tail")
+
+
+def test_s17_a_tail_that_begins_in_the_middle_knows_what_is_sensitive(tmp_path: Path) -> None:
+    history = History("order", "o-1").begin("secret", 0)
+    history.entries[0]["detail"] = {"config": {"sensitive": "output"}}
+    history.begin("known", 0)
+    for second in range(1, 20):
+        for step, details in ((0, "tok_secret"), (1, "halfway")):
+            history.entry("heartbeat", second, step=step, attempt=1, value=details)
+    shown = imported(tmp_path, history.pause(30)).ok("tail")
+    assert "tok_secret" not in shown
+    assert 'do secret  = "[REDACTED]"' in shown
+    assert 'do known  = "halfway"' in shown
 
 
 def test_an_unfinished_history_is_imported_paused(tmp_path: Path) -> None:

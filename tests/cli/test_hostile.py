@@ -203,3 +203,17 @@ def test_output_that_does_not_arrive_is_an_error(shop: Cli) -> None:
         )
     assert done.returncode == 20
     assert "No space left on device" in done.stderr
+
+
+def test_json_that_was_given_on_many_lines_stays_on_one(own_shop: Cli, tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text('{\n\t"by":\r\n "eve"\n}\n')
+    own_shop.ok("send-event", "o-3", "approved", f"@{tmp_path}/event.json")
+    (line,) = own_shop("--json", "inspect", "o-3").out.splitlines()
+    assert json.loads(line)["events"][-1]["payload"] == {"by": "eve"}
+
+
+def test_a_history_is_not_written_over_the_database(own_shop: Cli) -> None:
+    before = own_shop.db.read_bytes()
+    for name in (str(own_shop.db), f"{own_shop.db.parent}/../{own_shop.db.parent.name}/shop.db", f"{own_shop.db}-wal"):
+        assert own_shop.error("export", "o-1", "-o", name)["code"] == "invalid_config"
+    assert own_shop.db.read_bytes() == before
