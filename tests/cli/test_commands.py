@@ -229,6 +229,7 @@ def test_a_history_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     hidden = History("order", "x").do("one", 0, 1, "[REDACTED]")
     hidden.redacted = True
     assert "--sensitive" in refusal(hidden)
+    assert "marked as taken" in refusal(History("order", "x").event("t", 1, 0, taken=True).complete(1, None))
     assert "event 7" in refusal(History("order", "x").wait("w", "t", 0, None, taken=7).complete(1, None))
     assert cli.json("count", "list", "--count")["count"] == 1
     assert Cli(tmp_path / "new.db")("import", "-", stdin=hidden.document()).code == 11
