@@ -60,6 +60,11 @@ def test_a_file_that_is_not_ours_is_refused_and_not_touched(tmp_path: Path, kind
     assert before is None or state_of(tmp_path) == before
 
 
+def test_an_empty_file_is_told_from_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    assert "is empty" in Cli(tmp_path / "empty.db").error("list")["message"]
+
+
 def test_a_file_of_a_newer_version_is_refused(own_shop: Cli) -> None:
     with sqlite3.connect(own_shop.db) as database:
         database.execute("PRAGMA user_version = 99")

@@ -214,12 +214,25 @@ def test_s41_code_is_replayed_against_histories(cli: Cli, tmp_path: Path) -> Non
     outcomes = cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "complete")
     assert [(each["id"], each["outcome"]) for each in outcomes] == [("o-1", "match"), ("o-2", "match")]
     assert cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "errored") == []
-    assert cli.error("replay", "other/o-1", "shop:order")["exit_code"] == 2
+    assert cli.error("replay", "other/o-1", "shop:order")["code"] == "instance_not_found"
     (tmp_path / "shop.py").write_text(SHOP.replace('"charge"', '"bill the customer"'))
     answer = cli("replay", "order/o-2", "shop:order")
     assert answer.code == 12
     assert answer.out.startswith("✗ diverged  order/o-2\n")
     assert "bill the customer" in answer.out
+
+
+def test_s41_code_is_replayed_against_generations_and_files(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("run", "shop:order", "--id", "o-1")
+    cli.ok("restart", "o-1")
+    assert cli.ok("replay", "o-1@1", "shop:order") == "✓ match  order/o-1@1\n"
+    assert cli.ok("replay", "o-1", "shop:order") == "… incomplete  order/o-1\n"
+    cli("export", "o-1@1", "-o", str(tmp_path / "history.json"))
+    with_code = ("replay", "./history.json", "shop:order")
+    assert cli(*with_code, WORKFLOWS_DB="").out == "✓ match  ./history.json\n"
+    assert cli.error("replay", "./history.json", "shop:Slow")["exit_code"] == 2
+    cli("export", "o-1@1", "--redact", "-o", str(tmp_path / "history.json"))
+    assert "--sensitive" in cli.error(*with_code)["message"]
 
 
 def test_a_replay_stops_in_the_debugger_at_a_step_with_the_values_it_had(cli: Cli) -> None:
