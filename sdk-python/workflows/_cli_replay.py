@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from workflows import _core, testing
-from workflows._cli import harmless, load
+from workflows._cli import harmless, load, say
 from workflows._client import Client
 from workflows._define import name_of
 from workflows._errors import DivergenceError, InvalidConfigError
@@ -26,7 +26,7 @@ def replay(request: Request) -> int:
         history = History(_core.cli_history(request["db"], name_of(workflow), name))
         result = testing.replay(workflow, history, debug=request["debug"] or None)
         diverged |= result.outcome == "diverged"
-        print(_line(request, name, history, result), flush=True)
+        say(_line(request, name, history, result))
     return _core.cli_exit_code(DivergenceError.code) if diverged else 0
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workflows._cli import harmless, load
+from workflows._cli import harmless, load, say
 from workflows._engine import Engine, Instance
 from workflows._errors import DivergenceError, SerializationError
 from workflows._failures import summary
@@ -34,7 +34,7 @@ def run(request: Request) -> int:
             again = f"workflows run {request['targets'][0]} --id {request['id']} --db {request['db']}"
             print(f"\nStopped. The instance is safe: `{harmless(again)}` goes on.", file=sys.stderr)
         raise
-    print(harmless(output) if sys.stdout.isatty() else output)
+    say(harmless(output) if sys.stdout.isatty() else output)
     return 0
 
 

@@ -124,6 +124,36 @@ def test_params_that_are_no_json_are_refused(cli: Cli) -> None:
     assert cli.error("run", "shop:order", "--params", "{")["code"] == "serialization"
 
 
+@pytest.mark.parametrize("code", ["1 / 0", "def f(:", "import no_such_module"])
+def test_a_module_that_cannot_be_imported_is_a_usage_error_with_its_traceback(
+    cli: Cli, tmp_path: Path, code: str
+) -> None:
+    (tmp_path / "broken.py").write_text(code)
+    for command in (["run", "broken:order"], ["worker", "broken"], ["replay", "o-1", "broken:order"]):
+        error = cli.error(*command)
+        assert (error["code"], error["exit_code"]) == ("invalid_config", 2)
+        assert code in error["message"]
+
+
+def test_output_that_does_not_arrive_is_an_error_and_a_reader_that_left_is_none(cli: Cli) -> None:
+    cli.ok("run", "shop:order", "--id", "o-1")
+
+    def printing_to(stdout: int) -> tuple[int, str]:
+        done = subprocess.run(
+            [*cli.door, "replay", "o-1", "shop:order"], cwd=cli.folder, env=cli.environment(), stdout=stdout,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        os.close(stdout)
+        return done.returncode, done.stderr
+
+    code, said = printing_to(os.open("/dev/full", os.O_WRONLY))
+    assert code == 20
+    assert "No space left on device" in said
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert printing_to(writer) == (128 + signal.SIGPIPE, "")
+
+
 @pytest.mark.parametrize("arguments", [["run", "shop:order"], ["worker", "shop"], ["replay", "o-1", "shop:order"]])
 def test_the_native_program_says_where_python_code_runs(shop: Cli, arguments: list[str]) -> None:
     assert "Python package" in shop.error(*arguments)["message"]
