@@ -117,7 +117,7 @@ int stats(Context& context) {
           : "";
   console.line(fmt::format("queued       {}{}", thousands(count_of(statistics, Status::queued)), oldest));
   console.line(
-      fmt::format("steps        {:.1f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
+      fmt::format("steps        {:.2f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
   console.line(fmt::format("engines      {}", statistics.engines));
   console.line(
       fmt::format("file         {}, and {} in its log", bytes(statistics.file_bytes), bytes(statistics.wal_bytes)));
