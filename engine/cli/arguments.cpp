@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <sstream>
 
 #include "engine/cli/commands.h"
@@ -14,7 +15,10 @@
 namespace workflows::cli {
 namespace {
 
-std::string version_text() { return fmt::format("workflows {}\nSQLite {}", WORKFLOWS_VERSION, sqlite_version()); }
+std::string version_text() {
+  return fmt::format("workflows {}\nSQLite {}\nCLI11 {}\nfmt {}.{}.{}", WORKFLOWS_VERSION, sqlite_version(),
+                     CLI11_VERSION, FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100);
+}
 
 // ISO 8601, or how long ago.
 TimePoint parse_time(const std::string& text, TimePoint now) {
@@ -46,6 +50,20 @@ StepKind parse_kind_word(const std::string& word) {
 std::string json_or_file(const std::string& given) {
   return given.starts_with('@') ? read_file(given.substr(1)) : given;
 }
+
+// A number from `least` on; CLI11's own words for it name the greatest double.
+CLI::Validator number_from(std::uint64_t least) {
+  const auto problem = [least](const std::string& text) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size() && number >= least) return std::string();
+    return fmt::format("{} is not accepted. Accepted: a number from {}", values::quoted(text), least);
+  };
+  return {problem, "", "number"};
+}
+
+constexpr const char* kNewest = "ID or WORKFLOW/ID";
+constexpr const char* kAnyGeneration = "ID or WORKFLOW/ID, of an older generation with @GENERATION";
 
 // The grammar. Options of a command are kept beside the function that will read them.
 class Grammar {
@@ -93,26 +111,28 @@ class Grammar {
   }
 
   // A command that has an instance and nothing else.
-  CLI::App& add_named(const std::string& name, const std::string& description,
+  CLI::App& add_named(const std::string& name, const std::string& description, const char* which,
                       int (*command)(Context&, const std::string&)) {
     auto id = std::make_shared<std::string>();
     CLI::App& sub = add(name, description, name + " order-17 --db shop.db",
                         [id, command](Context& context) { return command(context, *id); });
-    add_id(sub, *id);
+    add_id(sub, *id, which);
     return sub;
   }
 
-  static CLI::Option* add_id(CLI::App& sub, std::string& id) {
-    return sub.add_option("ID", id, "ID or WORKFLOW/ID, of an older generation with @GENERATION")->required();
+  static CLI::Option* add_id(CLI::App& sub, std::string& id, const char* which) {
+    return sub.add_option("ID", id, which)->required();
   }
 
   void add_reading() {
     add_list();
-    add_named("inspect", "What happened in an instance, step by step, and what it waits for", inspect);
+    add_named("inspect", "What happened in an instance, step by step, and what it waits for", kAnyGeneration, inspect);
     auto tailed = std::make_shared<TailRequest>();
     CLI::App& tailing = add("tail", "What was recorded, entry by entry", "tail order-17 -f",
                             [tailed](Context& context) { return tail(context, *tailed); });
-    tailing.add_option("ID", tailed->name, "ID or WORKFLOW/ID; without one: of all instances, from now on");
+    tailing.add_option(
+        "ID", tailed->name,
+        "ID or WORKFLOW/ID, with @GENERATION if not the newest; without one: of all instances, from now on");
     tailing.add_flag("-f,--follow", tailed->follow, "Go on until the instance is finished");
     auto drawn = std::make_shared<GraphRequest>();
     CLI::App& drawing = add("graph", "The graph of the steps that ran", "graph order-17 --format mermaid",
@@ -142,7 +162,7 @@ class Grammar {
     sub.add_option("--status", given->status, "Only of this status");
     sub.add_option("--created-after", given->created_after, "Only younger ones: a time, or how long ago");
     sub.add_option("--id-prefix", given->request.query.id_prefix, "Only ids that begin with this");
-    sub.add_option("--limit", given->request.limit, "At most so many")->check(CLI::NonNegativeNumber);
+    sub.add_option("--limit", given->request.limit, "At most so many")->check(number_from(0));
     sub.add_flag("--count", given->request.count, "Only how many there are");
   }
 
@@ -158,19 +178,19 @@ class Grammar {
                               event->payload = json_or_file(event->payload);
                               return send_event(context, *event);
                             });
-    add_id(sending, event->name);
+    add_id(sending, event->name, kNewest);
     sending.add_option("TYPE", event->type, "The type that the wait asks for")->required();
     sending.add_option("PAYLOAD", event->payload, "JSON, or @FILE; default: null");
     sending.add_option("--event-id", event->event_id, "A second event of the same id is ignored");
-    add_named("pause", "Let running bodies finish, and go on with nothing until resumed", pause);
-    add_named("resume", "Let a paused instance go on", resume);
+    add_named("pause", "Let running bodies finish, and go on with nothing until resumed", kNewest, pause);
+    add_named("resume", "Let a paused instance go on", kNewest, resume);
     auto ended = std::make_shared<TerminateRequest>();
     CLI::App& ending = add("terminate", "End an instance", "terminate order-17 --rollback",
                            [ended](Context& context) { return terminate(context, *ended); });
-    add_id(ending, ended->name);
+    add_id(ending, ended->name, kNewest);
     ending.add_flag("--rollback", ended->rollback, "Compensate its steps first");
     add_restart();
-    add_named("delete", "Remove an instance, with all generations and events", remove);
+    add_named("delete", "Remove an instance, with all generations and events", kNewest, remove);
   }
 
   void add_restart() {
@@ -184,12 +204,12 @@ class Grammar {
                           given->command.request.kind = parse_kind_word(given->kind);
                           return restart(context, given->command);
                         });
-    add_id(sub, given->command.name);
+    add_id(sub, given->command.name, kNewest);
     auto* from = sub.add_option("--from-step", given->command.request.from_step, "Keep what this step does not follow");
     sub.add_option("--count", given->command.request.count, "The how-manieth step of this name")
         ->needs(from)
-        ->check(CLI::PositiveNumber);
-    sub.add_option("--kind", given->kind, "do, sleep or wait_for_event")->needs(from);
+        ->check(number_from(1));
+    sub.add_option("--kind", given->kind, "do, sleep, wait_for_event or value")->needs(from);
   }
 
   void add_files() {
@@ -203,7 +223,7 @@ class Grammar {
     CLI::App& exporting =
         add("export", "An instance's history as one JSON document", "export order-17 -o order-17.json",
             [exported](Context& context) { return export_history(context, *exported); });
-    add_id(exporting, exported->name);
+    add_id(exporting, exported->name, kAnyGeneration);
     exporting.add_option("-o,--output", exported->output, "The file to write; default: standard output");
     auto* redacted = exporting.add_flag_callback(
         "--redact", [exported] { exported->redaction = Redaction::everything; }, "Without any value of the user's");
@@ -301,7 +321,7 @@ class Grammar {
                       request.command == "replay" ? "replay code" : request.command));
     request.database = context_.database;
     request.json = json_;
-    if (request.database.empty())
+    if (request.database.empty() && !names_a_file(request.id))
       throw InvalidConfigError("No database was named. Give --db PATH, or set WORKFLOWS_DB.");
     return run_code_(request);
   }

@@ -83,8 +83,18 @@ std::string to_json(const Finding& finding) {
 void print(Console& console, const Finding& finding) {
   const bool problem = finding.severity == Finding::Severity::problem;
   const auto mark = problem ? console.styled(Style::red, "✗ problem") : console.styled(Style::yellow, "• note   ");
-  console.line(fmt::format("{}  {}", mark, harmless(finding.message)));
-  console.line(fmt::format("           {}.", harmless(finding.advice)));
+  constexpr std::size_t kIndent = 11;
+  console.paragraph(mark + "  ", kIndent, harmless(finding.message));
+  console.paragraph(std::string(kIndent, ' '), kIndent, harmless(finding.advice) + ".");
+}
+
+// What the findings are to be seen against.
+void print_facts(Console& console, const std::string& file_system, std::uint64_t wal_bytes) {
+  console.line(fmt::format("file system  {}", file_system.empty() ? "unknown" : harmless(file_system)));
+  console.paragraph("durability   ", 13,
+                    "full: commits survive a loss of power, unless an engine was opened with \"normal\"");
+  console.line(fmt::format("log          {}", bytes(wal_bytes)));
+  console.line(fmt::format("SQLite       {}", sqlite_version()));
 }
 
 }  // namespace
@@ -93,7 +103,7 @@ int stats(Context& context) {
   Console& console = context.console;
   const Statistics statistics = context.reading().statistics(console.now());
   if (console.json()) {
-    console.line(to_json(statistics));
+    console.json_line(to_json(statistics));
     return kOk;
   }
   if (statistics.counts.empty())
@@ -107,7 +117,7 @@ int stats(Context& context) {
           : "";
   console.line(fmt::format("queued       {}{}", thousands(count_of(statistics, Status::queued)), oldest));
   console.line(
-      fmt::format("steps        {:.1f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
+      fmt::format("steps        {:.2f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
   console.line(fmt::format("engines      {}", statistics.engines));
   console.line(
       fmt::format("file         {}, and {} in its log", bytes(statistics.file_bytes), bytes(statistics.wal_bytes)));
@@ -125,7 +135,7 @@ int collect_garbage(Context& context) {
     if (part >= kAtOnce) console.progress(fmt::format("removed {} entries", thousands(removed)));
   }
   if (console.json())
-    console.line(JsonObject().number("removed", removed).take());
+    console.json_line(JsonObject().number("removed", removed).take());
   else
     console.line(removed == 0 ? "Nothing to remove." : fmt::format("Removed {} entries.", thousands(removed)));
   return kOk;
@@ -139,16 +149,22 @@ int doctor(Context& context) {
   });
   const bool sound = std::ranges::none_of(
       findings, [](const Finding& finding) { return finding.severity == Finding::Severity::problem; });
+  const std::string file_system = file_system_of(context.database);
+  const std::uint64_t wal_bytes = database.statistics(console.now()).wal_bytes;
   if (console.json()) {
-    console.line(JsonObject()
-                     .flag("sound", sound)
-                     .raw("findings", json_array(findings, [](const Finding& finding) { return to_json(finding); }))
-                     .text("sqlite", sqlite_version())
-                     .take());
+    console.json_line(
+        JsonObject()
+            .flag("sound", sound)
+            .raw("findings", json_array(findings, [](const Finding& finding) { return to_json(finding); }))
+            .text("sqlite", sqlite_version())
+            .text_or_null("file_system", file_system)
+            .number("wal_bytes", wal_bytes)
+            .take());
   } else {
     for (const Finding& finding : findings) print(console, finding);
     const auto verdict = sound ? console.styled(Style::green, "✓ sound") : console.styled(Style::red, "✗ not sound");
     console.line(fmt::format("{}  {}", verdict, harmless(context.database)));
+    print_facts(console, file_system, wal_bytes);
   }
   return sound ? kOk : kFound;
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <workflows/instance_info.h>
+
 namespace workflows::cli {
 
 // A command that needs Python code, parsed: run, worker, or replay with code.
@@ -26,5 +28,9 @@ using RunCode = std::function<int(const CodeRequest&)>;
 
 // Standard input, output and error are the process's own. Without `run_code` the commands that need it are refused.
 int run(const std::vector<std::string>& arguments, const RunCode& run_code);
+
+// What code is replayed against: the history that a name or a file names, as in the commands, with every value. A name
+// without a workflow is one of `workflow`.
+InstanceHistory history_for_code(const std::string& database, const std::string& workflow, const std::string& name);
 
 }  // namespace workflows::cli

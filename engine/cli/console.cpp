@@ -21,6 +21,7 @@ namespace workflows::cli {
 namespace {
 
 constexpr std::size_t kNarrowest = 40;
+constexpr std::size_t kWidest = 1000;
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -37,9 +38,9 @@ std::optional<std::size_t> find_width(bool terminal) {
   const std::string_view given = environment("COLUMNS");
   std::size_t columns = 0;
   const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), columns);
-  if (!given.empty() && error == std::errc() && columns > 0) return std::max(columns, kNarrowest);
+  if (!given.empty() && error == std::errc() && columns > 0) return std::clamp(columns, kNarrowest, kWidest);
   if (!terminal) return std::nullopt;
-  return std::max(columns_of_terminal().value_or(80), kNarrowest);
+  return std::clamp<std::size_t>(columns_of_terminal().value_or(80), kNarrowest, kWidest);
 }
 
 std::string_view sequence_of(Style style) {
@@ -72,6 +73,21 @@ void Console::line(std::string_view text) {
   end_progress();
   write(stdout, text);
   write(stdout, "\n");
+}
+
+void Console::json_line(std::string_view json) {
+  std::string one_line(json);
+  std::ranges::replace_if(one_line, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  line(terminal_ ? harmless(one_line) : one_line);
+}
+
+void Console::paragraph(std::string_view head, std::size_t indent, std::string_view text) {
+  if (!width_) return line(fmt::format("{}{}", head, text));
+  const std::string margin(indent, ' ');
+  for (const std::string& part : wrapped(text, *width_ - std::min(indent, *width_))) {
+    line(fmt::format("{}{}", head, part));
+    head = margin;
+  }
 }
 
 void Console::progress(std::string_view text) {

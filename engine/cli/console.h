@@ -33,6 +33,10 @@ class Console {
   std::string styled(Style style, std::string_view text) const;
   // Requires: harmless text.
   void line(std::string_view text = {});
+  // JSON on one line, whatever white space stands between its tokens. On a terminal nothing in it acts.
+  void json_line(std::string_view json);
+  // A text behind `head`, whose columns are `indent`, on as many lines as the width asks for.
+  void paragraph(std::string_view head, std::size_t indent, std::string_view text);
   // What is going on, for a person who waits: on standard error, if that is a terminal. Nothing of it stays.
   void progress(std::string_view text);
   void end_progress();

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/cli/cli.h"
 #include "engine/cli/entry_line.h"
 #include "engine/cli/format.h"
 #include "engine/cli/text.h"
@@ -117,18 +118,35 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
+namespace {
+
+HistoryDocument as_recorded(Context& context, const std::string& name) {
+  if (names_a_file(name)) return parse_history(read_file(name));
+  Maintenance& database = context.reading();
+  return {.history = database.client().history(find(database, name).key)};
+}
+
+}  // namespace
+
 Source load_source(Context& context, const std::string& name) {
-  Source source;
-  if (names_a_file(name)) {
-    source = {harmless(name), parse_history(read_file(name)).history};
-  } else {
-    Maintenance& database = context.reading();
-    const InstanceInfo info = find(database, name);
-    source = {name_of(info), database.client().history(info.key)};
-  }
+  Source source{.label = "", .history = as_recorded(context, name).history};
+  source.label = names_a_file(name) ? harmless(name) : name_of(source.history.info);
   source.history = redact(std::move(source.history), Redaction::sensitive).history;
   source.history.entries = EntryReader().read(std::move(source.history.entries));
   return source;
+}
+
+InstanceHistory history_for_code(const std::string& database, const std::string& workflow, const std::string& name) {
+  Context context;
+  context.database = database;
+  const bool is_whole = names_a_file(name) || name.find('/') != std::string::npos;
+  HistoryDocument document = as_recorded(context, is_whole ? name : workflow + '/' + name);
+  if (document.redacted)
+    throw SerializationError(
+        fmt::format("The code cannot be replayed against {}: values of it were redacted. Export it "
+                    "with --sensitive.",
+                    quoted(name)));
+  return std::move(document.history);
 }
 
 }  // namespace workflows::cli

@@ -136,8 +136,8 @@ std::string to_json(const Source& a, const Source& b, const Difference& differen
 }
 
 void print_side(Console& console, std::string_view side, const RecordedEntry* entry) {
-  const std::string what = entry == nullptr ? "nothing more" : entry_line(console, entry->entry);
-  console.line(fmt::format("  {} {}", side, what));
+  const auto head = fmt::format("  {}", side);
+  console.line(entry == nullptr ? head + "  nothing more" : entry_line(console, entry->entry, head));
 }
 
 void print_names(Console& console, std::string_view head, const std::vector<StepName>& names) {
@@ -146,7 +146,7 @@ void print_names(Console& console, std::string_view head, const std::vector<Step
   std::vector<std::string> shown;
   for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i) shown.push_back(label_of(names[i]));
   const auto more = names.size() > kShown ? fmt::format(", and {} more", names.size() - kShown) : "";
-  console.line(fmt::format("{}: {}{}", head, fmt::join(shown, ", "), more));
+  console.paragraph("", 0, fmt::format("{}: {}{}", head, fmt::join(shown, ", "), more));
 }
 
 void print(Console& console, const Source& a, const Source& b, const Difference& difference) {
@@ -176,7 +176,7 @@ int diff(Context& context, const std::string& first, const std::string& second) 
                               .first = first_difference(a.history, b.history),
                               .steps = compare_steps(a.history, b.history)};
   if (context.console.json())
-    context.console.line(to_json(a, b, difference));
+    context.console.json_line(to_json(a, b, difference));
   else
     print(context.console, a, b, difference);
   return difference.any() ? kFound : kOk;

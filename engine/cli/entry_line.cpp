@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <utility>
@@ -12,6 +13,8 @@
 
 namespace workflows::cli {
 namespace {
+
+constexpr std::size_t kDateColumns = 11;  // of what `moment` gives
 
 Style style_of(EntryKind kind) {
   switch (kind) {
@@ -37,44 +40,57 @@ Style style_of(EntryKind kind) {
 
 bool is_failure(EntryKind kind) { return style_of(kind) == Style::red || kind == EntryKind::rollback_started; }
 
+bool is_of_step(const Entry& entry) { return entry.kind < EntryKind::rollback_started; }
+
 std::string subject_of(const Entry& entry) {
   std::string text;
   if (!entry.name.empty())
     text = fmt::format("{} {}", to_string(entry.step_kind), step_label(entry.name, entry.occurrence));
-  else if (entry.kind < EntryKind::rollback_started)
+  else if (is_of_step(entry))
     text = fmt::format("step {}", entry.step);
   if (entry.attempt > 1) text += fmt::format(", attempt {}", entry.attempt);
   if (!entry.event_type.empty()) text += fmt::format(", event {}", values::quoted(entry.event_type));
-  if (entry.deadline) text += fmt::format(", until {}", moment(*entry.deadline));
+  if (entry.deadline && entry.kind != EntryKind::attempt_failed)
+    text += fmt::format(", until {}", moment(*entry.deadline));
   return text;
+}
+
+// Less of it where there is little room.
+std::string time_of(const Entry& entry, std::size_t width) {
+  constexpr std::size_t kRoomForDate = 70;
+  constexpr std::size_t kRoomForTime = 50;
+  if (width < kRoomForTime) return "";
+  return moment(entry.at).substr(width < kRoomForDate ? kDateColumns : 0) + "  ";
 }
 
 std::string value_of(const Entry& entry, std::size_t columns) {
   if (entry.value.empty() || entry.value == "null") return "";
-  if (is_failure(entry.kind)) return summary(Failure::from_json(entry.value));
+  if (is_failure(entry.kind)) {
+    std::string text = summary(Failure::from_json(entry.value));
+    if (entry.kind == EntryKind::attempt_failed && entry.deadline)
+      text += fmt::format(", next at {}", moment(*entry.deadline).substr(kDateColumns));
+    return text;
+  }
   return "= " + preview(entry.value, columns > 2 ? columns - 2 : 0);
 }
 
 }  // namespace
 
-std::string entry_line(const Console& console, const Entry& entry) {
+std::string entry_line(const Console& console, const Entry& entry, std::string_view head) {
   constexpr std::size_t kKindColumns = 19;
-  constexpr std::size_t kDateColumns = 11;
-  constexpr std::size_t kRoomForDate = 70;
-  const std::string when = moment(entry.at);
-  const std::string head = fmt::format("{}  ", console.some_width() < kRoomForDate ? when.substr(kDateColumns) : when);
-  const std::string subject = subject_of(entry);
-  const std::size_t used = columns_of(head) + kKindColumns + 2 + columns_of(subject) + 2;
-  const std::size_t room = console.some_width() > used + 20 ? console.some_width() - used : 20;
+  constexpr std::size_t kLeastForValue = 20;
+  const std::string before = head.empty() ? "" : fmt::format("{}  ", head);
+  const std::string when = time_of(entry, console.some_width());
   const std::string kind = padded(std::string(to_string(entry.kind)), kKindColumns);
-  std::string text = fmt::format("{}  {}", subject, value_of(entry, room));
-  text.erase(text.find_last_not_of(' ') + 1);
-  if (console.width()) {
-    const std::size_t taken = columns_of(head) + kKindColumns + 2;
-    text = cut(text, *console.width() > taken ? *console.width() - taken : 0);
-  }
-  std::string line = console.styled(Style::dim, head) + console.styled(style_of(entry.kind), kind) + "  " + text;
-  if (text.empty()) line.erase(line.find_last_not_of(' ') + 1);
+  const std::size_t taken = columns_of(before) + columns_of(when) + kKindColumns + 2;
+  std::string text = subject_of(entry);
+  if (!text.empty()) text += "  ";
+  const std::size_t used = taken + columns_of(text);
+  text += value_of(entry, std::max(console.some_width(), used + kLeastForValue) - used);
+  if (console.width()) text = cut(text, *console.width() > taken ? *console.width() - taken : 0);
+  std::string line = fmt::format("{}{}{}  {}", before, console.styled(Style::dim, when),
+                                 console.styled(style_of(entry.kind), kind), text);
+  line.erase(line.find_last_not_of(' ') + 1);
   return line;
 }
 
@@ -86,9 +102,13 @@ std::vector<RecordedEntry> EntryReader::read(std::vector<RecordedEntry> part) {
   auto entries = redact(std::move(history), Redaction::sensitive).history.entries;
   entries.erase(entries.begin(), entries.begin() + before);
   for (auto& [cursor, entry] : entries) {
-    if (entry.kind < EntryKind::rollback_started) identify(entry);
+    if (is_of_step(entry)) identify(entry);
   }
   return entries;
+}
+
+bool EntryReader::knows(const Entry& entry) const {
+  return !is_of_step(entry) || !entry.name.empty() || steps_.contains(entry.step);
 }
 
 void EntryReader::identify(Entry& entry) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "engine/cli/commands.h"
 #include "engine/cli/format.h"
@@ -14,6 +15,8 @@
 
 namespace workflows::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 void write_file(const std::string& path, std::string_view text) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
@@ -25,6 +28,18 @@ void write_file(const std::string& path, std::string_view text) {
                                        std::strerror(written ? errno : problem)));
 }
 
+// A history that is written over the database would be the end of it.
+void check_is_elsewhere(const std::string& path, const std::string& database) {
+  std::error_code unknown;
+  for (const auto* side : {"", "-wal", "-shm", "-owners"}) {
+    if (fs::weakly_canonical(path, unknown) != fs::weakly_canonical(database + side, unknown)) continue;
+    throw InvalidConfigError(
+        fmt::format("The file {} belongs to the database itself. Accepted: another file, or - for "
+                    "standard output.",
+                    values::quoted(path)));
+  }
+}
+
 }  // namespace
 
 int export_history(Context& context, const ExportRequest& request) {
@@ -34,9 +49,10 @@ int export_history(Context& context, const ExportRequest& request) {
   const auto document = redact(database.client().history(info.key), request.redaction);
   const std::string json = to_json(document);
   if (request.output == "-") {
-    context.console.line(json);
+    context.console.is_terminal() ? context.console.json_line(json) : context.console.line(json);
     return kOk;
   }
+  check_is_elsewhere(request.output, context.database);
   write_file(request.output, json + "\n");
   context.console.note(fmt::format("Wrote {} with {} entries ({}).", request.output,
                                    thousands(document.history.entries.size()), bytes(json.size())));
@@ -51,7 +67,7 @@ int import_history(Context& context, const std::string& file) {
   const InstanceRef imported = database.import_history(std::move(document), context.console.now());
   const InstanceInfo info = database.client().info(imported.key);
   if (context.console.json())
-    context.console.line(to_json(info));
+    context.console.json_line(to_json(info));
   else
     context.console.line(fmt::format("{}  {}", status_text(context.console, info.status), name_of(info)));
   return kOk;

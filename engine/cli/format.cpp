@@ -101,7 +101,9 @@ std::string preview(std::string_view json, std::size_t columns) {
   std::string text = harmless(json.substr(0, kEnough));
   if (json.size() <= kEnough && columns_of(text) <= columns) return text;
   const std::string hint = fmt::format(" ({}; --json shows all)", bytes(json.size()));
-  return cut(text, columns > hint.size() + 10 ? columns - hint.size() : 10) + hint;
+  constexpr std::size_t kLeast = 10;
+  if (columns < hint.size() + kLeast) return cut(text, columns);
+  return cut(text, columns - hint.size()) + hint;
 }
 
 std::string summary(const Failure& failure) {

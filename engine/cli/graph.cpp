@@ -94,10 +94,10 @@ void print_json(Console& console, const std::vector<StepInfo>& steps) {
         .text("status", step.status)
         .take();
   };
-  console.line(JsonObject()
-                   .raw("nodes", json_array(steps, node))
-                   .raw("edges", json_array(edges, [](const std::string& edge) { return edge; }))
-                   .take());
+  console.json_line(JsonObject()
+                        .raw("nodes", json_array(steps, node))
+                        .raw("edges", json_array(edges, [](const std::string& edge) { return edge; }))
+                        .take());
 }
 
 }  // namespace

@@ -17,6 +17,16 @@ namespace {
 
 constexpr std::size_t kLabelColumns = 12;
 
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 class Page {
  public:
   Page(Console& console, const Picture& picture) : console_(console), picture_(picture), now_(console.now()) {}
@@ -63,7 +73,8 @@ class Page {
   // A report of divergence is never cut.
   void print_reason() {
     title("PAUSED");
-    indented(harmless_lines(picture_.status.reason));
+    const std::string reason = harmless_lines(picture_.status.reason);
+    for (const auto line : lines_of(reason)) console_.paragraph("  ", 2, line);
   }
 
   void title(std::string_view text) {
@@ -71,12 +82,10 @@ class Page {
     console_.line(console_.styled(Style::bold, text));
   }
 
-  void indented(std::string_view lines) {
-    while (!lines.empty()) {
-      const auto end = std::min(lines.find('\n'), lines.size());
-      console_.line(fmt::format("  {}", lines.substr(0, end)));
-      lines.remove_prefix(std::min(end + 1, lines.size()));
-    }
+  // Not wrapped: code in it keeps its shape.
+  void print_traceback(std::string_view traceback) {
+    const std::string shown = harmless_lines(traceback);
+    for (const auto line : lines_of(shown)) console_.line(fmt::format("  {}", line));
   }
 
   void print_events() {
@@ -95,7 +104,7 @@ class Page {
   void print_wake_ups() {
     if (picture_.wake_ups.empty()) return;
     title("GOES ON");
-    for (const WakeUp& wake_up : picture_.wake_ups) console_.line("  " + words_of(wake_up));
+    for (const WakeUp& wake_up : picture_.wake_ups) console_.paragraph("  ", 2, words_of(wake_up));
   }
 
   std::string words_of(const WakeUp& wake_up) const {
@@ -125,7 +134,7 @@ class Page {
     for (const Failure* each = &failure; each != nullptr; each = each->cause.get()) {
       if (each != &failure) console_.line("  caused by");
       console_.line("  " + console_.styled(Style::red, summary(*each)));
-      if (!each->traceback.empty()) indented(harmless_lines(each->traceback));
+      print_traceback(each->traceback);
     }
   }
 
@@ -161,7 +170,7 @@ int inspect(Context& context, const std::string& name) {
   Picture picture = picture_of(database.client().history(info.key));
   picture.generations = database.client().generations(info.workflow, info.id);
   if (context.console.json())
-    context.console.line(to_json(picture));
+    context.console.json_line(to_json(picture));
   else
     Page(context.console, picture).print();
   return kOk;

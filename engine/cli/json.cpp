@@ -66,15 +66,6 @@ std::string to_json(const StepInfo& step) {
       .take();
 }
 
-std::string to_json(const InboxEvent& event) {
-  return JsonObject()
-      .text("type", event.type)
-      .raw("payload", recorded_json(event.payload))
-      .time("at", event.at)
-      .flag("taken", event.taken)
-      .take();
-}
-
 std::string to_json(const WakeUp& wake_up) {
   return JsonObject()
       .text("source", wake_up.source)
@@ -93,7 +84,7 @@ std::string to_json(const Picture& picture) {
       .raw("versions", json_array(picture.versions, text))
       .raw("params", recorded_json(picture.history.params))
       .raw("steps", json_array(picture.steps, [](const auto& step) { return to_json(step); }))
-      .raw("events", json_array(picture.history.inbox, [](const auto& event) { return to_json(event); }))
+      .raw("events", json_array(picture.history.inbox, [](const InboxEvent& event) { return to_json(event); }))
       .raw("wake_ups", json_array(picture.wake_ups, [](const auto& wake_up) { return to_json(wake_up); }))
       .raw("output", recorded_json(picture.status.output))
       .raw("error", or_null(picture.status.failure))

@@ -19,7 +19,6 @@ using values::JsonObject;
 std::string to_json(const InstanceInfo& info);
 std::string to_json(const StepInfo& step);
 std::string to_json(const Failure& failure);
-std::string to_json(const InboxEvent& event);
 std::string to_json(const WakeUp& wake_up);
 std::string to_json(const Picture& picture);
 // An entry as `tail` and `replay` show it.

@@ -34,6 +34,15 @@ std::string wait_of(const InstanceInfo& info, TimePoint now) {
   return info.wake ? relative(*info.wake, now) : "for an event";
 }
 
+// Without the time of creation if there is little room: that of the last change says more.
+template <class Cells>
+Cells fitted(Cells cells, const Console& console) {
+  constexpr std::size_t kRoomForCreated = 80;
+  constexpr std::ptrdiff_t kCreated = 3;
+  if (console.width().value_or(kRoomForCreated) < kRoomForCreated) cells.erase(cells.begin() + kCreated);
+  return cells;
+}
+
 Row row_of(const InstanceInfo& info, TimePoint now) {
   const Look look = look_of(info.status);
   const auto id = info.generation > 1 ? fmt::format("{}@{}", info.id, info.generation) : info.id;
@@ -50,16 +59,17 @@ Row row_of(const InstanceInfo& info, TimePoint now) {
 int list(Context& context, const ListRequest& request) {
   Client& client = context.reading().client();
   Console& console = context.console;
-  Table table({"STATUS", "WORKFLOW", "ID", "CREATED", "CHANGED", "WAITS"}, 2);
+  const std::vector<std::string> head = {"STATUS", "WORKFLOW", "ID", "CREATED", "CHANGED", "WAITS"};
+  Table table(fitted(head, console), 2);
   std::uint64_t count = 0;
   for_each_page(client, request, [&](const std::vector<InstanceInfo>& page) {
     count += page.size();
     if (request.count) return;
     for (const InstanceInfo& info : page) {
       if (console.json())
-        console.line(to_json(info));
+        console.json_line(to_json(info));
       else
-        table.add(row_of(info, console.now()));
+        table.add(fitted(row_of(info, console.now()), console));
     }
     if (!console.json() && count > 0) table.print(console);
   });

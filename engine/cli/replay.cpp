@@ -100,11 +100,17 @@ class Replay {
     return part;
   }
 
+  // " 7/12", as wide for every entry.
+  std::string place(std::size_t count) const {
+    const std::string end = std::to_string(end_);
+    return fmt::format("{:>{}}/{}", count, end.size(), end);
+  }
+
   void show(std::size_t count) {
     if (count == 0)
-      console_.line(fmt::format("0/{}  {}  created {}", end_, source_.label, moment(history().info.created)));
+      console_.line(fmt::format("{}  {}  created {}", place(0), source_.label, moment(history().info.created)));
     else
-      console_.line(fmt::format("{}/{}  {}", count, end_, entry_line(console_, history().entries[count - 1].entry)));
+      console_.line(entry_line(console_, history().entries[count - 1].entry, place(count)));
   }
 
   void print_state(std::size_t count) {
@@ -114,7 +120,7 @@ class Replay {
     print_timeline(console_, part.info, steps_of(part), at);
     const InstanceStatus status = status_of(part);
     if (!status.output.empty()) console_.line("output  " + preview(status.output, console_.some_width() - 8));
-    if (status.failure) console_.line("error   " + summary(*status.failure));
+    if (status.failure) console_.paragraph("error   ", 8, summary(*status.failure));
   }
 
   void walk_text() {
@@ -135,11 +141,11 @@ class Replay {
         own.entries.push_back(recorded);
         step = to_json(steps_of(own).front());
       }
-      console_.line(JsonObject()
-                        .raw("entry", to_json(history().info, recorded))
-                        .text("status", to_string(statuses_[i]))
-                        .raw("step", step)
-                        .take());
+      console_.json_line(JsonObject()
+                             .raw("entry", to_json(history().info, recorded))
+                             .text("status", to_string(statuses_[i]))
+                             .raw("step", step)
+                             .take());
     }
   }
 

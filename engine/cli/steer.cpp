@@ -14,7 +14,7 @@ namespace {
 void report(Context& context, const InstanceInfo& info) {
   Console& console = context.console;
   if (console.json())
-    console.line(to_json(info));
+    console.json_line(to_json(info));
   else
     console.line(fmt::format("{}  {}", status_text(console, info.status), name_of(info)));
 }
@@ -40,12 +40,12 @@ int send_event(Context& context, const EventRequest& request) {
                                 .payload = request.payload,
                                 .event_id = request.event_id});
   if (context.console.json())
-    context.console.line(JsonObject()
-                             .text("workflow", info.workflow)
-                             .text("id", info.id)
-                             .text("type", request.type)
-                             .text_or_null("event_id", request.event_id)
-                             .take());
+    context.console.json_line(JsonObject()
+                                  .text("workflow", info.workflow)
+                                  .text("id", info.id)
+                                  .text("type", request.type)
+                                  .text_or_null("event_id", request.event_id)
+                                  .take());
   else
     context.console.line(fmt::format("Sent {} to {}.", values::quoted(request.type), name_of(info)));
   return kOk;
@@ -75,7 +75,7 @@ int restart(Context& context, const RestartCommand& command) {
   const InstanceInfo now = database.client().info(restarted.instance.key);
   if (context.console.json()) {
     const auto kept = json_array(restarted.kept, [](const StepInfo& step) { return to_json(step); });
-    context.console.line(JsonObject().raw("instance", to_json(now)).raw("kept", kept).take());
+    context.console.json_line(JsonObject().raw("instance", to_json(now)).raw("kept", kept).take());
     return kOk;
   }
   report(context, now);
@@ -89,7 +89,8 @@ int remove(Context& context, const std::string& name) {
   const InstanceInfo info = find_newest(database, name);
   database.client().remove(info.workflow, info.id);
   if (context.console.json())
-    context.console.line(JsonObject().text("workflow", info.workflow).text("id", info.id).flag("deleted", true).take());
+    context.console.json_line(
+        JsonObject().text("workflow", info.workflow).text("id", info.id).flag("deleted", true).take());
   else
     context.console.line(fmt::format("Deleted {}/{}.", harmless(info.workflow), harmless(info.id)));
   return kOk;

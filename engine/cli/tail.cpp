@@ -7,6 +7,7 @@
 #include "engine/cli/format.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/json.h"
+#include "engine/cli/text.h"
 
 namespace workflows::cli {
 namespace {
@@ -27,8 +28,10 @@ int tail_one(Context& context, const TailRequest& request) {
     for (const RecordedEntry& recorded : reader.read(database.client().entries(info.key, last))) {
       last = recorded.cursor;
       ended |= ends(recorded.entry);
-      context.console.line(context.console.json() ? to_json(info, recorded)
-                                                  : entry_line(context.console, recorded.entry));
+      if (context.console.json())
+        context.console.json_line(to_json(info, recorded));
+      else
+        context.console.line(entry_line(context.console, recorded.entry));
     }
     check_output(context.console);
     if (!request.follow) break;
@@ -37,7 +40,12 @@ int tail_one(Context& context, const TailRequest& request) {
   return Interrupts::exit_code();
 }
 
-// Of all instances. Without values: which of them are sensitive only the whole history of each instance tells.
+// An instance of which an entry was shown.
+struct Tailed {
+  InstanceInfo info{};
+  EntryReader reader{};
+};
+
 class TailAll {
  public:
   explicit TailAll(Context& context) : console_(context.console), database_(context.reading()) {}
@@ -58,33 +66,42 @@ class TailAll {
     for (const JournalEntry& entry : entries) {
       last_ = entry.recorded.cursor;
       show(entry);
+      if (ends(entry.recorded.entry)) tailed_.erase(entry.instance);
     }
     check_output(console_);
   }
 
-  void show(JournalEntry entry) {
-    entry.recorded.entry.value.clear();
-    const InstanceInfo& info = info_of(entry.instance);
+  void show(const JournalEntry& entry) {
+    auto known = tailed_.find(entry.instance);
+    if (known == tailed_.end()) known = tailed_.emplace(entry.instance, Tailed{.info = info_of(entry.instance)}).first;
+    auto& [info, reader] = known->second;
+    if (!reader.knows(entry.recorded.entry)) reader.read(entries_of(entry.instance));
+    const bool known_to_be_shown = reader.knows(entry.recorded.entry);
+    RecordedEntry shown = reader.read({entry.recorded}).front();
+    if (!known_to_be_shown) shown.entry.value.clear();
     if (console_.json())
-      console_.line(to_json(info, entry.recorded));
+      console_.json_line(to_json(info, shown));
     else
-      console_.line(name_of(info) + "  " + entry_line(console_, entry.recorded.entry));
+      console_.line(entry_line(console_, shown.entry, cut(name_of(info), console_.some_width() / 3)));
   }
 
-  const InstanceInfo& info_of(InstanceKey key) {
-    const auto known = infos_.find(key);
-    if (known != infos_.end()) return known->second;
+  // Empty: it was removed meanwhile.
+  std::vector<RecordedEntry> entries_of(InstanceKey key) {
     try {
-      return infos_.emplace(key, database_.client().info(key)).first->second;
-    } catch (const InstanceNotFoundError&) {
-      return infos_.emplace(key, InstanceInfo{.key = key, .workflow = "removed", .id = "removed"}).first->second;
-    }
+      return database_.client().entries(key, 0);
+    } catch (const InstanceNotFoundError&) { return {}; }
+  }
+
+  InstanceInfo info_of(InstanceKey key) {
+    try {
+      return database_.client().info(key);
+    } catch (const InstanceNotFoundError&) { return {.key = key, .workflow = "removed", .id = "removed"}; }
   }
 
   Console& console_;
   Maintenance& database_;
   std::int64_t last_ = 0;
-  std::map<InstanceKey, InstanceInfo> infos_;
+  std::map<InstanceKey, Tailed> tailed_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <clocale>
 #include <cwchar>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -83,6 +84,23 @@ std::string cut(std::string_view text, std::size_t columns) {
     if (used < columns) fits = text.size() - rest.size();
   }
   return std::string(text);
+}
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t columns) {
+  std::vector<std::string> lines(1);
+  while (!text.empty()) {
+    const auto end = std::min(text.find(' '), text.size());
+    const std::string word(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::string& line = lines.back();
+    if (line.empty())
+      line = word;
+    else if (columns_of(line) + 1 + columns_of(word) <= columns)
+      line += ' ' + word;
+    else
+      lines.push_back(word);
+  }
+  return lines;
 }
 
 std::string padded(std::string text, std::size_t columns) {

@@ -23,6 +23,7 @@ class Timeline {
  public:
   Timeline(Console& console, const InstanceInfo& info, const std::vector<StepInfo>& steps, TimePoint now)
       : console_(console), steps_(steps), now_(now) {
+    finished_ = is_finished(info.status);
     fix_axis(info);
     fix_columns();
   }
@@ -66,16 +67,16 @@ class Timeline {
   }
 
   void print_step(const StepInfo& step) const {
-    const Look look = look_of_step(step.status);
+    const bool cut_short = finished_ && !step.ended;
+    const Look look = cut_short ? look_of(Status::terminated) : look_of_step(step.status);
     const std::string name = padded(cut(step_label(step.name, step.occurrence), name_columns_), name_columns_);
     console_.line(fmt::format("{} {}  {}  {}  {}", console_.styled(look.style, look.glyph),
                               padded(std::string(kind_word(step.kind)), kKindColumns), name,
                               padded(time_of(step), kTimeColumns), console_.styled(look.style, bar_of(step))));
     for (std::size_t i = 0; i < step.attempts.size(); ++i) print_attempt(step, i);
     if (step.failure && step.attempts.empty()) detail(Style::red, summary(*step.failure));
-    if (!step.ended && step.deadline) print_deadline(step);
-    if (!step.ended && !step.deadline && !step.event_type.empty())
-      detail(Style::blue, fmt::format("waits for event {}", values::quoted(step.event_type)));
+    if (cut_short) detail(look.style, "was not over when the instance ended");
+    if (!step.ended && !finished_) print_wait(step);
     if (!step.result.empty() && step.result != "null") detail(Style::dim, "= " + preview(step.result, room() - 2));
   }
 
@@ -96,7 +97,12 @@ class Timeline {
     detail(attempt.failure ? Style::red : Style::plain, text);
   }
 
-  void print_deadline(const StepInfo& step) const {
+  void print_wait(const StepInfo& step) const {
+    if (!step.deadline) {
+      if (!step.event_type.empty())
+        detail(Style::blue, fmt::format("waits for event {}", values::quoted(step.event_type)));
+      return;
+    }
     const std::string when = moment_and_relative(*step.deadline, now_);
     if (step.status == "retrying")
       detail(Style::yellow, fmt::format("next attempt {}", when));
@@ -136,6 +142,7 @@ class Timeline {
   Console& console_;
   const std::vector<StepInfo>& steps_;
   TimePoint now_;
+  bool finished_ = false;
   TimePoint from_{};  // the axis
   TimePoint to_{};
   TimePoint open_until_{};  // where the bars of what has not ended end

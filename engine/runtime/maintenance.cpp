@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <expected>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "engine/runtime/client_access.h"
@@ -42,6 +43,25 @@ void check_end(const InstanceHistory& history) {
     refuse(history.info, fmt::format("its status is {}, and its last entry says otherwise", to_string(status)));
 }
 
+// Each wait that got an event took another one, which the inbox has and marks as taken, and no other.
+void check_events(const InstanceHistory& history) {
+  std::set<std::int64_t> taken;
+  for (const auto& [cursor, entry] : history.entries) {
+    if ((entry.kind == EntryKind::wait_taken) != (entry.event != 0) ||
+        (entry.event != 0 && !taken.insert(entry.event).second))
+      refuse(history.info, fmt::format("the entry with cursor {} takes event {}", cursor, entry.event));
+  }
+  std::set<std::int64_t> known;
+  for (const InboxEvent& event : history.inbox) {
+    if (!known.insert(event.id).second) refuse(history.info, fmt::format("its inbox has two events {}", event.id));
+    if (event.taken != (taken.erase(event.id) != 0))
+      refuse(history.info, fmt::format("event {} is {}marked as taken, and its entries say otherwise", event.id,
+                                       event.taken ? "" : "not "));
+  }
+  if (!taken.empty())
+    refuse(history.info, fmt::format("it takes event {}, which its inbox does not have", *taken.begin()));
+}
+
 void pause(InstanceHistory& history, TimePoint now) {
   InstanceInfo& info = history.info;
   const bool is_paused = !history.entries.empty() && history.entries.back().entry.kind == EntryKind::paused;
@@ -66,6 +86,7 @@ void pause(InstanceHistory& history, TimePoint now) {
 void check_importable(const HistoryDocument& document) {
   const InstanceInfo& info = document.history.info;
   check_end(document.history);
+  check_events(document.history);
   if (is_finished(info.status)) return;
   if (info.status == Status::rolling_back)
     refuse(info, "it is rolling back. Let it finish where it runs, and export it then");

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/values/json.h"
+#include "engine/values/json_writer.h"
 
 namespace workflows {
 namespace {
@@ -30,6 +31,26 @@ bool is_the_engines(EntryKind kind) {
   return kind == EntryKind::paused || kind == EntryKind::version || kind == EntryKind::restarted;
 }
 
+// What is left of a failure.
+std::string only_its_type(std::string_view failure) {
+  const Failure known = Failure::from_json(failure);
+  Failure shown;
+  shown.type = known.type;
+  shown.message = "[REDACTED]";
+  shown.retryable = known.retryable;
+  return shown.to_json();
+}
+
+// The same JSON, with only the types of its failures: the report of a rollback has them.
+std::string without_failures(std::string_view json) {
+  if (values::is_json_array(json)) return values::json_array(values::raw_elements(json), without_failures);
+  if (!values::is_json_object(json)) return std::string(json);
+  values::JsonObject shown;
+  for (const auto& [key, value] : values::raw_members(json))
+    shown.raw(key, key == "error" ? only_its_type(value) : without_failures(value));
+  return shown.take();
+}
+
 class Redactor {
  public:
   explicit Redactor(InstanceHistory history) : document_{.history = std::move(history)} {}
@@ -52,6 +73,7 @@ class Redactor {
         hide_failure(entry.value);
       else if (!is_the_engines(entry.kind))
         hide(entry.value);
+      hide_failures(entry.detail);
     }
     return std::move(document_);
   }
@@ -70,12 +92,14 @@ class Redactor {
 
   void hide_failure(std::string& value) {
     if (value.empty()) return;
-    const Failure known = Failure::from_json(value);
-    Failure shown;
-    shown.type = known.type;
-    shown.message = "[REDACTED]";
-    shown.retryable = known.retryable;
-    value = shown.to_json();
+    value = only_its_type(value);
+    document_.redacted = true;
+  }
+
+  void hide_failures(std::string& detail) {
+    std::string shown = without_failures(detail);
+    if (shown == detail) return;
+    detail = std::move(shown);
     document_.redacted = true;
   }
 

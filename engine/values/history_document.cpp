@@ -44,16 +44,6 @@ std::string write(const InstanceInfo& info) {
       .take();
 }
 
-std::string write(const InboxEvent& event) {
-  return JsonObject()
-      .number("id", event.id)
-      .text("type", event.type)
-      .raw("payload", values::recorded_json(event.payload))
-      .time("at", event.at)
-      .flag("taken", event.taken)
-      .take();
-}
-
 // What is empty or zero is left out.
 std::string write(const RecordedEntry& recorded) {
   const Entry& entry = recorded.entry;
@@ -217,6 +207,16 @@ void check_format(const Members& json) {
 
 }  // namespace
 
+std::string to_json(const InboxEvent& event) {
+  return JsonObject()
+      .number("id", event.id)
+      .text("type", event.type)
+      .raw("payload", values::recorded_json(event.payload))
+      .time("at", event.at)
+      .flag("taken", event.taken)
+      .take();
+}
+
 std::string to_json(const HistoryDocument& document) {
   const InstanceHistory& history = document.history;
   return JsonObject()
@@ -226,7 +226,7 @@ std::string to_json(const HistoryDocument& document) {
       .raw("instance", write(history.info))
       .raw("params", values::recorded_json(history.params))
       .raw("entries", values::json_array(history.entries, [](const auto& entry) { return write(entry); }))
-      .raw("inbox", values::json_array(history.inbox, [](const auto& event) { return write(event); }))
+      .raw("inbox", values::json_array(history.inbox, [](const auto& event) { return to_json(event); }))
       .take();
 }
 

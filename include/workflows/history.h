@@ -27,6 +27,7 @@ HistoryDocument redact(InstanceHistory history, Redaction redaction);
 
 // One JSON object; engine/cli/JSON.md describes it. Values keep their bytes.
 std::string to_json(const HistoryDocument& document);
+std::string to_json(const InboxEvent& event);
 // SerializationError that says where the text is not such a document.
 HistoryDocument parse_history(std::string_view json);
 

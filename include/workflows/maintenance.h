@@ -20,6 +20,8 @@ namespace workflows {
 
 // The version of SQLite that is in use.
 std::string sqlite_version();
+// The type of the file system under a database, such as "ext4"; empty: the kernel does not tell.
+std::string file_system_of(const std::string& database);
 
 // SerializationError if the history contradicts itself, or cannot go on: it rolls back, or values of it were redacted.
 void check_importable(const HistoryDocument& document);

@@ -3,6 +3,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,12 @@ int cli_main(const std::vector<std::string>& arguments, const py::function& acce
   });
 }
 
+std::unique_ptr<InstanceHistory> cli_history(const std::string& database, const std::string& workflow,
+                                             const std::string& name) {
+  const py::gil_scoped_release unlocked;
+  return std::make_unique<InstanceHistory>(cli::history_for_code(database, workflow, name));
+}
+
 // Of a code as `.code` of an exception has it.
 int cli_exit_code(const std::string& code) {
 #define X(name, type, number) \
@@ -54,6 +61,7 @@ int cli_exit_code(const std::string& code) {
 
 void bind_cli(py::module_& module) {
   module.def("cli_main", &cli_main, py::arg("arguments"), py::arg("accept"));
+  module.def("cli_history", &cli_history, py::arg("database"), py::arg("workflow"), py::arg("name"));
   module.def("cli_exit_code", &cli_exit_code, py::arg("code"));
 }
 

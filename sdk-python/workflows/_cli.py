@@ -12,7 +12,10 @@ from typing import Any, TypedDict
 
 from workflows import _core
 from workflows._define import define
-from workflows._errors import InvalidConfigError, WorkflowsError
+from workflows._errors import InvalidConfigError, StoreError, WorkflowsError
+from workflows._exceptions import traceback_text
+
+_UNEXPECTED = 70  # as the native part has it
 
 
 class Request(TypedDict):
@@ -50,6 +53,21 @@ def carry_out(request: Request) -> int:
         return _fail(request, error.code, str(error), _core.cli_exit_code(error.code))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes what is left when it exits
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        return _fail(request, "unexpected", f"{traceback_text(error)}Please report this.", _UNEXPECTED)
+
+
+def say(text: str) -> None:
+    """Prints a result. StoreError if it does not arrive, for example because the disk is full."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"The output could not be written: {error.strerror}.") from None
 
 
 def load(target: str) -> Any:
@@ -75,9 +93,12 @@ def load_module(name: str) -> ModuleType:
         sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # a module that it needs itself
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is None or not f"{name}.".startswith(f"{missing}."):  # it is there, or needs another that is not
+            raise InvalidConfigError(
+                f"The module {name!r} cannot be imported.\n{traceback_text(error)}".rstrip()
+            ) from None
         raise InvalidConfigError(
             f"There is no module {name!r}. Looked for in {os.getcwd()} and where Python finds its packages."
         ) from None

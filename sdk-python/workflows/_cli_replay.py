@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workflows import _core, testing
-from workflows._cli import harmless, load
+from workflows._cli import harmless, load, say
 from workflows._client import Client
 from workflows._define import name_of
 from workflows._errors import DivergenceError, InvalidConfigError
+from workflows._info import History
 
 if TYPE_CHECKING:
     from workflows._cli import Request
@@ -21,29 +22,32 @@ def replay(request: Request) -> int:
     """Says of each history whether the code still fits: exit code 0 if all do, 12 if one diverges."""
     workflow = load(request["targets"][0])
     diverged = False
-    with Client(request["db"]) as client:
-        for id in _ids(client, request, workflow):
-            result = testing.replay(workflow, client.get(workflow, id).history(), debug=request["debug"] or None)
-            diverged |= result.outcome == "diverged"
-            print(_line(request, name_of(workflow), id, result), flush=True)
+    for name in _names(request, name_of(workflow)):
+        history = History(_core.cli_history(request["db"], name_of(workflow), name))
+        result = testing.replay(workflow, history, debug=request["debug"] or None)
+        diverged |= result.outcome == "diverged"
+        say(_line(request, name, history, result))
     return _core.cli_exit_code(DivergenceError.code) if diverged else 0
 
 
-def _ids(client: Client, request: Request, workflow: Any) -> list[str]:
-    name = name_of(workflow)
-    given, slash, id = request["id"].rpartition("/")
-    wanted = given if slash else request["workflow"]
-    if wanted and wanted != name:
-        raise InvalidConfigError(f"{request['targets'][0]!r} is the workflow {name!r}, and {wanted!r} was asked for.")
+def _names(request: Request, workflow: str) -> list[str]:
     if not request["all"]:
-        return [id]
-    status = request["status"] or None
-    return list(dict.fromkeys(info.id for info in client.list(workflow, status)))
+        return [request["id"]]
+    if request["workflow"] not in ("", workflow):
+        raise InvalidConfigError(
+            f"{request['targets'][0]!r} is the workflow {workflow!r}, and {request['workflow']!r} was asked for."
+        )
+    with Client(request["db"]) as client:
+        infos = client.list(workflow, request["status"] or None)
+        return list(dict.fromkeys(f"{workflow}/{info.id}" for info in infos))
 
 
-def _line(request: Request, workflow: str, id: str, result: testing.ReplayResult) -> str:
+def _line(request: Request, name: str, history: History, result: testing.ReplayResult) -> str:
+    workflow, id = history.native.workflow, history.native.id
     if request["json"]:
         shown = {"workflow": workflow, "id": id, "outcome": result.outcome, "report": result.report}
-        return json.dumps(shown, ensure_ascii=False)
+        return json.dumps(shown)
     report = f"\n{harmless(result.report)}" if result.outcome == "diverged" else ""
-    return f"{_MARKS[result.outcome]} {result.outcome}  {workflow}/{id}{report}"
+    is_whole = "/" in name or "." in name  # which no id has
+    label = name if is_whole else f"{workflow}/{name}"
+    return f"{_MARKS[result.outcome]} {result.outcome}  {harmless(label)}{report}"

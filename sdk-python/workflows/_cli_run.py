@@ -7,16 +7,20 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workflows._cli import harmless, load
+from workflows._cli import harmless, load, say
 from workflows._engine import Engine, Instance
-from workflows._errors import SerializationError
+from workflows._errors import DivergenceError, SerializationError
+from workflows._failures import summary
 from workflows._values import Codec
 
 if TYPE_CHECKING:
     from workflows._cli import Request
-    from workflows._info import StepInfo
+    from workflows._info import EntryInfo, InstanceStatus
 
-_LOOK_EVERY_S = 0.2
+_MARKS = {
+    "attempt_failed": "↻", "step_completed": "✓", "step_failed": "✗", "sleep_started": "…", "sleep_finished": "✓",
+    "wait_started": "…", "wait_taken": "✓", "wait_timed_out": "✗",
+}  # fmt: skip
 
 
 def run(request: Request) -> int:
@@ -24,13 +28,13 @@ def run(request: Request) -> int:
     workflow = load(request["targets"][0])
     params = _params(request["params"])
     try:
-        print(asyncio.run(_run(request, workflow, params)))
+        output = asyncio.run(_run(request, workflow, params))
     except KeyboardInterrupt:
-        again = f" --id {request['id']}" if request["id"] else ""
-        print(
-            f"\nStopped. The instance is safe: `workflows run {request['targets'][0]}{again}` goes on.", file=sys.stderr
-        )
+        if request["id"]:
+            again = f"workflows run {request['targets'][0]} --id {request['id']} --db {request['db']}"
+            print(f"\nStopped. The instance is safe: `{harmless(again)}` goes on.", file=sys.stderr)
         raise
+    say(harmless(output) if sys.stdout.isatty() else output)
     return 0
 
 
@@ -50,10 +54,8 @@ async def _run(request: Request, workflow: Any, params: Any) -> str:
             instance = await engine.get(workflow, known)
         else:
             instance = await engine.create(workflow, params, id=known, on_conflict="return")
-        if not request["json"] and sys.stderr.isatty():
-            output = await _watched(instance)
-        else:
-            output = await instance.result()
+        request["id"] = instance.id
+        output = await _followed(instance, request)
         text = Codec(None).encode(output, "output").decode()
         return _as_json(instance, text) if request["json"] else text
 
@@ -63,22 +65,38 @@ def _as_json(instance: Instance, output: str) -> str:
     return f'{head[:-1]}, "status": "complete", "output": {output}}}'
 
 
-async def _watched(instance: Instance) -> Any:
-    """The result, with a line on standard error for each step that ends meanwhile."""
-    print(f"{instance.workflow}/{instance.id}", file=sys.stderr)
-    result = asyncio.ensure_future(instance.result())
-    shown: set[int] = set()
-    while True:
-        await asyncio.wait([result], timeout=_LOOK_EVERY_S)
-        for step in await instance.steps():
-            if step.ended is not None and step.number not in shown:
-                shown.add(step.number)
-                print(_line(step), file=sys.stderr)
-        if result.done():
-            return result.result()
+async def _followed(instance: Instance, request: Request) -> Any:
+    """The output. On a terminal there is a line on standard error for each step that begins to wait or ends meanwhile.
+
+    Raises:
+        DivergenceError: the engine has paused it, because this code does not do what its history says.
+    """
+    progress = not request["json"] and sys.stderr.isatty()
+    if progress:
+        print(f"{instance.workflow}/{instance.id}", file=sys.stderr)
+    steps: dict[int, str] = {}
+    async for entry in instance.subscribe():
+        if entry.name:
+            count = f" ({entry.count})" if entry.count > 1 else ""
+            steps[entry.step] = f"{entry.step_kind:<14}  {harmless(entry.name)}{count}"
+        if entry.kind == "paused":
+            _tell_why(await instance.status(), request)
+        elif progress and entry.kind in _MARKS:
+            print(f"{_MARKS[entry.kind]} {steps[entry.step]}{_more(entry)}", file=sys.stderr)
+    return await instance.result()
 
 
-def _line(step: StepInfo) -> str:
-    mark = "✓" if step.status == "completed" else "✗"
-    count = f" ({step.count})" if step.count > 1 else ""
-    return f"{mark} {step.kind:<14}  {harmless(step.name)}{count}"
+def _tell_why(status: InstanceStatus, request: Request) -> None:
+    if status.status != "paused":
+        return  # it was resumed since
+    reason = status.reason or "it was paused from outside"
+    if reason.startswith("diverged"):
+        raise DivergenceError(reason)
+    if not request["json"]:
+        print(f"‖ paused: {harmless(reason)}. It goes on when it is resumed.", file=sys.stderr)
+
+
+def _more(entry: EntryInfo) -> str:
+    if entry.error is not None:
+        return f"  {harmless(summary(entry.error))}"
+    return f"  until {entry.deadline:%Y-%m-%d %H:%M:%SZ}" if entry.deadline is not None else ""

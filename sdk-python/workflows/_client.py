@@ -13,8 +13,6 @@ from workflows import _core, _names
 from workflows._config import choice, database_path, retention_ms
 from workflows._define import Kept, name_of
 from workflows._engine import (
-    LONGEST_LOOK_SECONDS,
-    LOOK_SECONDS,
     Batch,
     ListQuery,
     Refusals,
@@ -23,6 +21,7 @@ from workflows._engine import (
     restart_arguments,
 )
 from workflows._errors import ForkedError, WorkflowsError
+from workflows._following import Following
 from workflows._info import (
     EntryInfo,
     History,
@@ -30,7 +29,6 @@ from workflows._info import (
     InstanceStatus,
     Status,
     StepInfo,
-    entry_info,
     instance_info,
     instance_status,
     output_of,
@@ -285,17 +283,9 @@ class ClientInstance:
     def subscribe(self, after: int | None = None) -> Iterator[EntryInfo]:
         """Everything that is recorded of it, then live. Blocks between entries. As `Instance.subscribe`."""
         key = self._access.here().get(self.workflow, self.id)[0]
-        cursor, sensitive, pause = after or 0, set[int](), LOOK_SECONDS
-        if cursor:
-            for row in self._access.here().entries(key, 0):
-                entry_info(row, self._access.codec, sensitive)
+        following = Following(self._access.codec, after)
         while True:
-            rows = self._access.here().entries(key, cursor)
-            for row in rows:
-                entry = entry_info(row, self._access.codec, sensitive)
-                cursor = entry.cursor
-                yield entry
-                if entry.is_last:
-                    return
-            pause = LOOK_SECONDS if rows else min(pause * 2, LONGEST_LOOK_SECONDS)
-            time.sleep(pause)
+            yield from following.read(self._access.here().entries(key, following.cursor))
+            if following.ended:
+                return
+            time.sleep(following.pause)

@@ -21,6 +21,7 @@ from workflows._errors import (
     WrongLoopError,
     by_code,
 )
+from workflows._following import Following
 from workflows._info import (
     EntryInfo,
     History,
@@ -28,7 +29,6 @@ from workflows._info import (
     InstanceStatus,
     Status,
     StepInfo,
-    entry_info,
     instance_info,
     instance_status,
     output_of,
@@ -39,8 +39,6 @@ from workflows._time import Duration, duration_ms, moment_ms, wait_seconds
 from workflows._values import Codec, Serializer
 
 PAGE = 500  # instances read at a time by `list`
-LOOK_SECONDS = 0.005  # how often `subscribe` looks, while something happens ...
-LONGEST_LOOK_SECONDS = 0.1  # ... and while nothing does
 
 T = TypeVar("T")
 Outcomes: TypeAlias = "list[Instance | WorkflowsError]"
@@ -453,20 +451,14 @@ class Instance:
             after: the cursor of an entry: only what comes after it.
         """
         key, _, _ = await self._access.read(_core.Client.get, self.workflow, self.id)
-        cursor, sensitive, pause = after or 0, set[int](), LOOK_SECONDS
-        if cursor:  # what is sensitive is told by the first entry of a step
-            for row in await self._access.read(_core.Client.entries, key, 0):
-                entry_info(row, self._access.codec, sensitive)
+        following = Following(self._access.codec, after)
         while True:
-            rows = await self._access.read(_core.Client.entries, key, cursor)
-            for row in rows:
-                entry = entry_info(row, self._access.codec, sensitive)
-                cursor = entry.cursor
+            rows = await self._access.read(_core.Client.entries, key, following.cursor)
+            for entry in following.read(rows):
                 yield entry
-                if entry.is_last:
-                    return
-            pause = LOOK_SECONDS if rows else min(pause * 2, LONGEST_LOOK_SECONDS)
-            await asyncio.sleep(pause)
+            if following.ended:
+                return
+            await asyncio.sleep(following.pause)
 
 
 class ListQuery:

@@ -243,6 +243,10 @@ def _parsed(failure: bytes, codec: Codec) -> Exception:
     return _failures.to_exception(_core.parse_failure(failure), codec)
 
 
+_OF_INSTANCE = (
+    "rollback_started", "paused", "resumed", "version", "restarted",
+    "instance_completed", "instance_errored", "instance_terminated",
+)  # fmt: skip
 _FAILURES = ("attempt_failed", "step_failed", "wait_timed_out", "instance_errored", "rollback_started")
 
 
@@ -251,6 +255,7 @@ def entry_info(row: tuple[Any, ...], codec: Codec, sensitive: set[int]) -> Entry
     cursor, kind, step, step_kind, name, count, attempt, at, began, deadline, event_type, source, detail, value = row
     if detail and b"config" in detail and "sensitive" in json.loads(detail).get("config", {}):
         sensitive.add(step)
+    redacted = step in sensitive and kind not in _OF_INSTANCE  # whose entries have the number 0 for a step
     failed = kind in _FAILURES and bool(value)
     return EntryInfo(
         cursor=cursor,
@@ -265,7 +270,7 @@ def entry_info(row: tuple[Any, ...], codec: Codec, sensitive: set[int]) -> Entry
         deadline=to_datetime_or_none(deadline),
         event_type=event_type or None,
         source=source or None,
-        value=None if failed else _entry_value(kind, value, codec, redacted=step in sensitive and bool(name)),
+        value=None if failed else _entry_value(kind, value, codec, redacted=redacted),
         error=_parsed(value, codec) if failed else None,
     )
 

@@ -4,7 +4,9 @@
 #include <workflows/maintenance.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "storage/sqlite/open_checks.h"
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
 
@@ -99,5 +101,11 @@ std::expected<Statistics, Error> SqliteStore::statistics(TimePoint now) {
 namespace workflows {
 
 std::string sqlite_version() { return sqlite3_libversion(); }
+
+std::string file_system_of(const std::string& database) {
+  std::error_code unknown;
+  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(database), unknown);
+  return storage::sqlite::mount_of(path.parent_path().string()).type;
+}
 
 }  // namespace workflows

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
 #include <set>
 #include <string_view>
 
+#include "storage/sqlite/open_checks.h"
 #include "storage/sqlite/sqlite_store.h"
 
 namespace workflows::storage::sqlite {
@@ -192,6 +194,16 @@ void check_sqlite(std::vector<Finding>& findings) {
        .advice = "Do not open the file with other SQLite tools while engines run"});
 }
 
+void check_file_system(const std::string& path, std::vector<Finding>& findings) {
+  const Mount mount = mount_of(std::filesystem::path(path).parent_path().string());
+  const auto risk = risk_of(mount);
+  if (!risk) return;
+  findings.push_back({.severity = Severity::note,
+                      .check = "file_system",
+                      .message = fmt::format("the file system under '{}' ({}) {}", path, mount.type, *risk),
+                      .advice = "Put the database on a disk that stays, unless it may be lost"});
+}
+
 void check_wal(const std::string& path, std::uint64_t wal_bytes, std::vector<Finding>& findings) {
   constexpr std::uint64_t kMany = 256 << 20;
   if (wal_bytes < kMany) return;
@@ -221,6 +233,7 @@ std::expected<std::vector<Finding>, Error> SqliteStore::check(TimePoint now,
   }
   if (!done) return std::unexpected(done.error());
   check_sqlite(findings);
+  check_file_system(connection_->path(), findings);
   if (const auto statistics = this->statistics(now)) check_wal(connection_->path(), statistics->wal_bytes, findings);
   return findings;
 }

@@ -30,27 +30,10 @@ Failed refused(std::string message) { return refused(ErrorCode::store, std::move
 
 bool may(const std::string& path, int what) { return faccessat(AT_FDCWD, path.c_str(), what, AT_EACCESS) == 0; }
 
-// The type of the mounted file system that `path` lies on, as the kernel names it.
-std::string mount_type(const std::string& path) {
-  struct stat info{};
-  if (stat(path.c_str(), &info) != 0) return {};
-  const auto device = fmt::format("{}:{}", major(info.st_dev), minor(info.st_dev));
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    // "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue"
-    const auto third = line.find(' ', line.find(' ') + 1) + 1;
-    const auto separator = line.find(" - ");
-    if (separator == std::string::npos || line.compare(third, device.size() + 1, device + ' ') != 0) continue;
-    const auto type = separator + 3;
-    return line.substr(type, line.find(' ', type) - type);
-  }
-  return {};
-}
-
 void check_file_system(const std::string& path, const std::string& folder) {
   struct statfs info{};
   if (statfs(folder.c_str(), &info) != 0) return;
-  const auto name = network_file_system(static_cast<std::uint32_t>(info.f_type), mount_type(folder));
+  const auto name = network_file_system(static_cast<std::uint32_t>(info.f_type), mount_of(folder).type);
   if (!name) return;
   throw refused(
       fmt::format("'{}' lies on a network file system ({}), where the locks that protect a database do not "
@@ -166,6 +149,32 @@ std::int32_t check_restored_header(Connection& connection) {
 }
 
 }  // namespace
+
+Mount mount_of(const std::string& folder) {
+  struct stat info{};
+  if (stat(folder.c_str(), &info) != 0) return {};
+  const auto device = fmt::format("{}:{}", major(info.st_dev), minor(info.st_dev));
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    // "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue"
+    const auto third = line.find(' ', line.find(' ') + 1) + 1;
+    const auto separator = line.find(" - ");
+    if (separator == std::string::npos || line.compare(third, device.size() + 1, device + ' ') != 0) continue;
+    const auto type = separator + 3;
+    return {.type = line.substr(type, line.find(' ', type) - type), .options = line.substr(line.rfind(' ') + 1)};
+  }
+  return {};
+}
+
+std::optional<std::string_view> risk_of(const Mount& mount) {
+  if (mount.type == "tmpfs" || mount.type == "ramfs")
+    return "is memory: whatever is in it is gone when the machine restarts";
+  if (mount.type == "overlay") return "is a layer of a container: whatever is in it is gone with the container";
+  for (const std::string_view option : {"nobarrier", "barrier=0"})
+    if (fmt::format(",{},", mount.options).find(fmt::format(",{},", option)) != std::string::npos)
+      return "is mounted without write barriers: a loss of power may take what was acknowledged";
+  return std::nullopt;
+}
 
 std::optional<std::string_view> network_file_system(std::uint64_t magic, std::string_view mount_type) {
   constexpr std::uint64_t kFuse = 0x65735546;

@@ -16,6 +16,16 @@ namespace workflows::storage::sqlite {
 // statfs; `mount_type` is as in /proc/self/mountinfo and says what hides behind FUSE ("" if unknown).
 std::optional<std::string_view> network_file_system(std::uint64_t magic, std::string_view mount_type);
 
+// The file system that a folder lies on, in the words of /proc/self/mountinfo: "ext4", "rw,errors=continue". Empty: the
+// kernel does not tell.
+struct Mount {
+  std::string type{};
+  std::string options{};
+};
+Mount mount_of(const std::string& folder);
+// What such a file system cannot keep although the disk is whole; absent: nothing is known against it.
+std::optional<std::string_view> risk_of(const Mount& mount);
+
 // Checks what can be seen without opening the file. Returns its path without symbolic links.
 std::string check_location(const OpenOptions& options);
 

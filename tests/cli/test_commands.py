@@ -25,6 +25,7 @@ def test_every_reading_command_gives_json_of_its_shape(shop: Cli) -> None:
     assert shop.json("diff", "diff", "o-1", "o-1")["equal"] is True
     assert shop.json("stats", "stats")["counts"][0] == {"workflow": "order", "status": "paused", "instances": 1}
     assert shop.json("doctor", "doctor")["sound"] is True
+    assert shop.json("doctor", "doctor")["wal_bytes"] == 0
     assert shop.json("history", "export", "o-1")["redacted"] is True
 
 
@@ -123,6 +124,12 @@ def test_errors_have_their_code_and_exit_code(shop: Cli, arguments: list[str], c
     assert (error["code"], error["exit_code"]) == (code, exit_code)
 
 
+def test_a_number_that_is_none_is_told_with_what_is_accepted(shop: Cli) -> None:
+    for given in ("x", "-1", "1.5"):
+        message = shop.error("list", f"--limit={given}")["message"]
+        assert message.startswith(f'--limit: "{given}" is not accepted. Accepted: a number from 0\n')
+
+
 def test_without_a_database_the_error_says_how_to_name_one(shop: Cli) -> None:
     answer = shop("list", WORKFLOWS_DB="")
     assert (answer.code, answer.err) == (2, "workflows: No database was named. Give --db PATH, or set WORKFLOWS_DB.\n")
@@ -148,7 +155,8 @@ def test_every_command_has_help_with_an_example(shop: Cli) -> None:
 
 
 def test_the_version_names_the_libraries(shop: Cli) -> None:
-    assert shop.ok("--version").startswith("workflows 0.1.0\nSQLite 3.")
+    libraries = [line.split()[0] for line in shop.ok("--version").splitlines()]
+    assert libraries == ["workflows", "SQLite", "CLI11", "fmt"]
 
 
 def test_an_exported_history_comes_back_the_same(shop: Cli, tmp_path: Path) -> None:
@@ -183,6 +191,19 @@ def test_s17_no_command_shows_a_sensitive_result(shop: Cli, tmp_path: Path) -> N
     assert "tok_secret" not in shop("diff", "o-1", str(tmp_path / "o-1.json")).out + shop.ok("tail")
 
 
+def test_s17_a_tail_that_begins_in_the_middle_knows_what_is_sensitive(tmp_path: Path) -> None:
+    history = History("order", "o-1").begin("secret", 0)
+    history.entries[0]["detail"] = {"config": {"sensitive": "output"}}
+    history.begin("known", 0)
+    for second in range(1, 20):
+        for step, details in ((0, "tok_secret"), (1, "halfway")):
+            history.entry("heartbeat", second, step=step, attempt=1, value=details)
+    shown = imported(tmp_path, history.pause(30)).ok("tail")
+    assert "tok_secret" not in shown
+    assert 'do secret  = "[REDACTED]"' in shown
+    assert 'do known  = "halfway"' in shown
+
+
 def test_an_unfinished_history_is_imported_paused(tmp_path: Path) -> None:
     history = History("order", "o-9").do("one", 0, 1, 1).sleep("nap", 1, 500, over=False)
     history.instance["status"] = "waiting"
@@ -215,6 +236,7 @@ def test_a_history_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     hidden = History("order", "x").do("one", 0, 1, "[REDACTED]")
     hidden.redacted = True
     assert "--sensitive" in refusal(hidden)
+    assert "marked as taken" in refusal(History("order", "x").event("t", 1, 0, taken=True).complete(1, None))
     assert "event 7" in refusal(History("order", "x").wait("w", "t", 0, None, taken=7).complete(1, None))
     assert cli.json("count", "list", "--count")["count"] == 1
     assert Cli(tmp_path / "new.db")("import", "-", stdin=hidden.document()).code == 11

@@ -60,6 +60,11 @@ def test_a_file_that_is_not_ours_is_refused_and_not_touched(tmp_path: Path, kind
     assert before is None or state_of(tmp_path) == before
 
 
+def test_an_empty_file_is_told_from_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    assert "is empty" in Cli(tmp_path / "empty.db").error("list")["message"]
+
+
 def test_a_file_of_a_newer_version_is_refused(own_shop: Cli) -> None:
     with sqlite3.connect(own_shop.db) as database:
         database.execute("PRAGMA user_version = 99")
@@ -203,3 +208,17 @@ def test_output_that_does_not_arrive_is_an_error(shop: Cli) -> None:
         )
     assert done.returncode == 20
     assert "No space left on device" in done.stderr
+
+
+def test_json_that_was_given_on_many_lines_stays_on_one(own_shop: Cli, tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text('{\n\t"by":\r\n "eve"\n}\n')
+    own_shop.ok("send-event", "o-3", "approved", f"@{tmp_path}/event.json")
+    (line,) = own_shop("--json", "inspect", "o-3").out.splitlines()
+    assert json.loads(line)["events"][-1]["payload"] == {"by": "eve"}
+
+
+def test_a_history_is_not_written_over_the_database(own_shop: Cli) -> None:
+    before = own_shop.db.read_bytes()
+    for name in (str(own_shop.db), f"{own_shop.db.parent}/../{own_shop.db.parent.name}/shop.db", f"{own_shop.db}-wal"):
+        assert own_shop.error("export", "o-1", "-o", name)["code"] == "invalid_config"
+    assert own_shop.db.read_bytes() == before

@@ -49,6 +49,15 @@ def test_both_doors_give_the_same_json_and_errors(shop: Cli) -> None:
         assert through_python("--json", *arguments) == shop("--json", *arguments)
 
 
+def test_what_an_end_cut_short_waits_for_nothing(own_shop: Cli) -> None:
+    own_shop.ok("resume", "o-3")
+    own_shop.ok("terminate", "o-3")
+    shown = own_shop.ok("inspect", "o-3")
+    assert "■ sleep     a day" in shown
+    assert shown.count("was not over when the instance ended") == 3
+    assert "until" not in shown
+
+
 def test_output_fits_a_narrow_terminal(shop: Cli) -> None:
     check_golden("inspect_narrow", replace(shop, columns=60).ok("inspect", "o-1"))
     check_golden("list_narrow", replace(shop, columns=60).ok("list"))

@@ -35,6 +35,16 @@ async def order(event, step):
 
     return await charge()
 
+@workflows.workflow
+async def patient(event, step):
+    @step.do("try", config={"retries": {"limit": 1, "delay": "0 s"}})
+    async def attempt(ctx):
+        if ctx.attempt == 1:
+            raise ConnectionError("away")
+
+    await attempt()
+    return (await step.wait_for_event("the word", "word", timeout=None)).payload
+
 class Slow(workflows.WorkflowEntrypoint):
     async def run(self, event, step):
         @step.do("slow one", config={"retries": {"limit": 0}})
@@ -98,7 +108,7 @@ def test_run_fails_as_the_workflow_does(cli: Cli) -> None:
     ("arguments", "says"),
     [
         (["run", "shop"], "MODULE:NAME"),
-        (["run", "shop:nothing"], "Its workflows: order, Slow"),
+        (["run", "shop:nothing"], "Its workflows: order, patient, Slow"),
         (["run", "shop:OrderedDict"], "is not a workflow"),
         (["run", "no_such_module:x"], "There is no module 'no_such_module'"),
         (["worker", "json"], "has no workflows"),
@@ -112,6 +122,36 @@ def test_what_cannot_be_loaded_is_a_usage_error(cli: Cli, arguments: list[str], 
 
 def test_params_that_are_no_json_are_refused(cli: Cli) -> None:
     assert cli.error("run", "shop:order", "--params", "{")["code"] == "serialization"
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "def f(:", "import no_such_module"])
+def test_a_module_that_cannot_be_imported_is_a_usage_error_with_its_traceback(
+    cli: Cli, tmp_path: Path, code: str
+) -> None:
+    (tmp_path / "broken.py").write_text(code)
+    for command in (["run", "broken:order"], ["worker", "broken"], ["replay", "o-1", "broken:order"]):
+        error = cli.error(*command)
+        assert (error["code"], error["exit_code"]) == ("invalid_config", 2)
+        assert code in error["message"]
+
+
+def test_output_that_does_not_arrive_is_an_error_and_a_reader_that_left_is_none(cli: Cli) -> None:
+    cli.ok("run", "shop:order", "--id", "o-1")
+
+    def printing_to(stdout: int) -> tuple[int, str]:
+        done = subprocess.run(
+            [*cli.door, "replay", "o-1", "shop:order"], cwd=cli.folder, env=cli.environment(), stdout=stdout,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        os.close(stdout)
+        return done.returncode, done.stderr
+
+    code, said = printing_to(os.open("/dev/full", os.O_WRONLY))
+    assert code == 20
+    assert "No space left on device" in said
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert printing_to(writer) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize("arguments", [["run", "shop:order"], ["worker", "shop"], ["replay", "o-1", "shop:order"]])
@@ -130,10 +170,40 @@ def test_ctrl_c_stops_run_and_the_instance_goes_on_later(cli: Cli, tmp_path: Pat
     assert cli("run", "shop:Slow", "--id", "s-1").code in (0, 10)  # the attempt that was stopped counts
 
 
+def test_ctrl_c_says_the_id_that_run_made_up(cli: Cli, tmp_path: Path) -> None:
+    running = begin(cli, "run", "shop:Slow")
+    wait_for(tmp_path / "began")
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    (made_up,) = cli.json_lines("instance", "list")
+    assert f"workflows run shop:Slow --id {made_up['id']} --db {cli.db}" in err
+
+
+def test_run_shows_failed_attempts_and_what_is_waited_for(cli: Cli) -> None:
+    with Terminal(cli, "run", "shop:patient", "--id", "p-1") as terminal:
+        terminal.until("↻ do              try  ConnectionError: away")
+        terminal.until("… wait_for_event  the word")
+        cli.ok("send-event", "p-1", "word", "7")
+        terminal.until("✓ wait_for_event  the word")
+        assert terminal.rest().replace("\r\n", "\n") == "\n7\n"
+
+
+def test_run_ends_with_the_report_when_the_code_does_not_fit_the_history(cli: Cli, tmp_path: Path) -> None:
+    with Terminal(cli, "run", "shop:patient", "--id", "p-1") as terminal:
+        terminal.until("the word")
+        terminal.type("\x03")
+        terminal.rest()
+    (tmp_path / "shop.py").write_text(SHOP.replace('"try"', '"attempt"'))
+    cli.ok("send-event", "p-1", "word", "7")
+    error = cli.error("run", "shop:patient", "--id", "p-1")
+    assert (error["code"], error["exit_code"]) == ("divergence", 12)
+    assert "attempt" in error["message"]
+
+
 def test_a_worker_serves_until_it_is_told_to_stop(cli: Cli, tmp_path: Path) -> None:
     worker = begin(cli, "worker", "shop")
     assert worker.stderr is not None
-    assert worker.stderr.readline() == f"Serving 2 workflows from {cli.db}.\n"
+    assert worker.stderr.readline() == f"Serving 3 workflows from {cli.db}.\n"
     create(cli, "Slow", "s-1")
     wait_for(tmp_path / "began")
     worker.send_signal(signal.SIGTERM)
@@ -174,12 +244,25 @@ def test_s41_code_is_replayed_against_histories(cli: Cli, tmp_path: Path) -> Non
     outcomes = cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "complete")
     assert [(each["id"], each["outcome"]) for each in outcomes] == [("o-1", "match"), ("o-2", "match")]
     assert cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "errored") == []
-    assert cli.error("replay", "other/o-1", "shop:order")["exit_code"] == 2
+    assert cli.error("replay", "other/o-1", "shop:order")["code"] == "instance_not_found"
     (tmp_path / "shop.py").write_text(SHOP.replace('"charge"', '"bill the customer"'))
     answer = cli("replay", "order/o-2", "shop:order")
     assert answer.code == 12
     assert answer.out.startswith("✗ diverged  order/o-2\n")
     assert "bill the customer" in answer.out
+
+
+def test_s41_code_is_replayed_against_generations_and_files(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("run", "shop:order", "--id", "o-1")
+    cli.ok("restart", "o-1")
+    assert cli.ok("replay", "o-1@1", "shop:order") == "✓ match  order/o-1@1\n"
+    assert cli.ok("replay", "o-1", "shop:order") == "… incomplete  order/o-1\n"
+    cli("export", "o-1@1", "-o", str(tmp_path / "history.json"))
+    with_code = ("replay", "./history.json", "shop:order")
+    assert cli(*with_code, WORKFLOWS_DB="").out == "✓ match  ./history.json\n"
+    assert cli.error("replay", "./history.json", "shop:Slow")["exit_code"] == 2
+    cli("export", "o-1@1", "--redact", "-o", str(tmp_path / "history.json"))
+    assert "--sensitive" in cli.error(*with_code)["message"]
 
 
 def test_a_replay_stops_in_the_debugger_at_a_step_with_the_values_it_had(cli: Cli) -> None:

@@ -26,7 +26,16 @@ def test_colours_are_for_terminals_that_want_them(shop: Cli) -> None:
 
 @pytest.mark.parametrize("columns", [40, 60, 132])
 def test_lines_fit_the_terminal(shop: Cli, columns: int) -> None:
-    for arguments in (["inspect", "o-1"], ["list"], ["tail", "o-1"]):
+    commands = [
+        ["inspect", "o-1"],
+        ["inspect", "o-3"],
+        ["list"],
+        ["tail", "o-1"],
+        ["tail"],
+        ["replay", "o-1"],
+        ["stats"],
+    ]
+    for arguments in (*commands, ["diff", "o-1", "o-2"]):
         with Terminal(shop, *arguments, columns=columns) as terminal:
             lines = COLOUR.sub("", terminal.rest()).splitlines()
         assert max(map(len, lines)) <= columns, lines

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tests/fuzz/command_line.h"
 #include "tests/fuzz/damaged_database.h"
 #include "tests/fuzz/inputs.h"
 

@@ -317,6 +317,27 @@ async def test_a_subscriber_gets_everything_and_then_what_comes() -> None:
         assert seen[-1].value == "done"
         later = [entry async for entry in instance.subscribe(after=seen[1].cursor)]
         assert later == seen[2:]
+        assert [entry async for entry in instance.subscribe(after=seen[-1].cursor)] == []
+
+
+async def test_s17_a_subscriber_sees_no_heartbeat_of_a_sensitive_step() -> None:
+    @workflows.workflow
+    async def copying(event: workflows.Event, step: workflows.Step) -> Any:
+        @step.do(config={"sensitive": "output"})
+        async def secret(ctx: workflows.StepContext) -> None:
+            ctx.heartbeat({"password": "hunter2"})
+
+        @step.do
+        async def known(ctx: workflows.StepContext) -> None:
+            ctx.heartbeat({"copied": 1})
+
+        await secret()
+        await known()
+
+    async with opened(":memory:", copying) as engine:
+        instance = await engine.create(copying)
+        entries = [entry async for entry in instance.subscribe()]
+        assert [entry.value for entry in entries if entry.kind == "heartbeat"] == ["[REDACTED]", {"copied": 1}]
 
 
 def test_a_client_subscribes_too(db: Path) -> None:

@@ -1,5 +1,6 @@
 #include "engine/cli/text.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -8,6 +9,8 @@
 
 namespace workflows::cli {
 namespace {
+
+using ::testing::ElementsAre;
 
 TEST(CliText, NothingActsOnTheTerminal) {
   EXPECT_EQ(harmless("\x1b[31mred\x07"), "\\u001b[31mred\\u0007");
@@ -26,6 +29,13 @@ TEST(CliText, WidthIsThatOfATerminal) {
   EXPECT_EQ(columns_of("e\u0301"), 1u);
   EXPECT_EQ(columns_of("長い"), 4u);
   EXPECT_EQ(columns_of("✓"), 1u);
+}
+
+TEST(CliText, IsWrappedAtSpaces) {
+  EXPECT_THAT(wrapped("one two three", 7), ElementsAre("one two", "three"));
+  EXPECT_THAT(wrapped("長い 長い word", 9), ElementsAre("長い 長い", "word"));
+  EXPECT_THAT(wrapped("a-very-long-word b", 5), ElementsAre("a-very-long-word", "b"));
+  EXPECT_THAT(wrapped("", 5), ElementsAre(""));
 }
 
 TEST(CliText, IsCutBetweenCharacters) {

@@ -267,5 +267,14 @@ TEST(NetworkFileSystem, LocalOnesAreNot) {
   EXPECT_EQ(network_file_system(0x794C7630, "overlay"), std::nullopt);
 }
 
+TEST(FileSystem, WhatItCannotKeepIsKnown) {
+  EXPECT_THAT(std::string(risk_of({.type = "tmpfs", .options = "rw,size=64m"}).value()), HasSubstr("memory"));
+  EXPECT_THAT(std::string(risk_of({.type = "overlay"}).value()), HasSubstr("container"));
+  EXPECT_THAT(std::string(risk_of({.type = "ext4", .options = "rw,barrier=0"}).value()), HasSubstr("barriers"));
+  EXPECT_THAT(std::string(risk_of({.type = "xfs", .options = "nobarrier"}).value()), HasSubstr("barriers"));
+  EXPECT_EQ(risk_of({.type = "ext4", .options = "rw,errors=continue"}), std::nullopt);
+  EXPECT_EQ(risk_of({}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace workflows::storage::sqlite

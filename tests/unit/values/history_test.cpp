@@ -64,18 +64,31 @@ TEST(History, S17_ResultsOfSensitiveStepsAreRedactedUnlessTheyAreAskedFor) {
   EXPECT_TRUE(parse_history(to_json(document)).redacted);
 }
 
+TEST(History, S17_DetailsThatASensitiveStepReportsAreRedacted) {
+  auto beating = history();
+  Entry beat{.kind = EntryKind::heartbeat, .step = 0};
+  beat.attempt = 1;
+  beat.value = R"("secret")";
+  beating.entries.push_back({10, beat});
+  const auto document = redact(beating, Redaction::sensitive);
+  EXPECT_EQ(document.history.entries.back().entry.value, R"("[REDACTED]")");
+}
+
 TEST(History, RedactingEverythingLeavesNoValueOfTheUsers) {
   auto full = history();
   Entry failed{.kind = EntryKind::instance_errored};
   failed.at = at(9);
   failed.value =
       R"({"type":"Declined","message":"secret","traceback":"secret","cause":{"type":"x","message":"secret"}})";
+  failed.detail = R"({"rollback":{"compensated":[],"failed":[{"name":"undo","count":1,"error":)"
+                  R"({"type":"Closed","message":"secret","cause":{"type":"x","message":"secret"}}}],"not_run":[]}})";
   full.entries.push_back({10, failed});
   const std::string json = to_json(redact(full, Redaction::everything));
   EXPECT_EQ(json.find("secret"), std::string::npos);
   EXPECT_EQ(json.find("1.10"), std::string::npos);
   EXPECT_EQ(json.find("123456789"), std::string::npos);
   EXPECT_THAT(json, HasSubstr("Declined"));
+  EXPECT_THAT(json, HasSubstr(R"("name":"undo","count":1,"error":{"type":"Closed")"));
 }
 
 std::string problem_of(const std::string& json) {
