@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <new>
 #include <optional>
 #include <span>
 
@@ -53,7 +54,7 @@ Writer::~Writer() { close(); }
 void Writer::submit(Submissions& submissions) {
   if (submissions.empty()) return;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.submissions.take(submissions);
   }
   wake();
@@ -61,7 +62,7 @@ void Writer::submit(Submissions& submissions) {
 
 void Writer::submit(storage::Item&& item, Tell tell) {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.submissions.push(std::move(item), tell);
   }
   wake();
@@ -69,7 +70,7 @@ void Writer::submit(storage::Item&& item, Tell tell) {
 
 void Writer::load(InstanceKey instance) {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.loads.push_back(instance);
   }
   wake();
@@ -77,7 +78,7 @@ void Writer::load(InstanceKey instance) {
 
 void Writer::watch(CallId call, InstanceKey instance) {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.watches.push_back({call, instance});
   }
   wake();
@@ -85,7 +86,7 @@ void Writer::watch(CallId call, InstanceKey instance) {
 
 void Writer::close() {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     closing_ = true;
   }
   wake();
@@ -96,7 +97,21 @@ storage::Store::Counters Writer::store_counters() const {
   return {transactions_.load(std::memory_order_relaxed), statements_.load(std::memory_order_relaxed)};
 }
 
+// Without memory the engine stops, as it does after a failed write: what was under way is dropped, and whoever asked
+// for it is told.
 void Writer::run() {
+  for (;;) {
+    try {
+      return serve();
+    } catch (const std::bad_alloc&) {
+      work_ = {};
+      next_load_ = 0;
+      fail(storage::out_of_memory());
+    }
+  }
+}
+
+void Writer::serve() {
   while (wait_for_work()) {
     commit(work_.submissions);
     mailbox_.post(outgoing_);  // who waits for the commit does not wait for the rest
@@ -127,7 +142,7 @@ bool Writer::wait_for_work() {
   const bool loads_left = next_load_ < work_.loads.size();
   if (!loads_left && std::exchange(committed_few_, false)) stay_awake();
   if (!loads_left && !has_work_) sleep();
-  const std::lock_guard lock(mutex_);
+  const values::MutexLock lock(mutex_);
   has_work_ = closing_;
   if (closing_ && incoming_.submissions.empty()) return false;
   std::swap(work_.submissions, incoming_.submissions);
@@ -190,7 +205,7 @@ bool Writer::commit_batch(Submissions& submissions, std::size_t first, std::size
     outgoing_.push_back(WriterLog{{LogLevel::warning, results.error().message + "; trying again"}});
     mailbox_.post(outgoing_);
     {
-      const std::lock_guard lock(mutex_);
+      const values::MutexLock lock(mutex_);
       if (closing_) break;
     }
     results = store_->commit(batch);

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/values/mutex.h"
 #include "storage/store.h"
 
 namespace workflows::storage::memory {
@@ -37,21 +37,22 @@ struct OwnerRow {
 };
 
 struct Data {
-  std::mutex mutex;
-  std::map<InstanceKey, Instance> instances;
-  std::map<std::pair<std::string, std::string>, InstanceKey> keys;  // (workflow, id): the newest generation
+  values::Mutex mutex;
+  std::map<InstanceKey, Instance> instances GUARDED_BY(mutex);
+  std::map<std::pair<std::string, std::string>, InstanceKey> keys
+      GUARDED_BY(mutex);  // (workflow, id): the newest generation
   // Unfinished instances by (status, owner), as claims and takeovers ask for them.
-  std::map<std::pair<Status, OwnerId>, std::set<InstanceKey>> unfinished;
-  std::map<std::int64_t, Event> inbox;
-  std::unordered_map<InstanceKey, std::vector<std::int64_t>> inbox_of;
-  std::map<OwnerId, OwnerRow> owners;
-  std::map<OwnerId, std::vector<Notice>> notices;
-  InstanceKey last_key = 0;
-  std::int64_t last_entry = 0;
-  std::int64_t last_event = 0;
-  std::int64_t last_notice = 0;
-  OwnerId last_owner = 0;
-  std::uint64_t commits = 0;
+  std::map<std::pair<Status, OwnerId>, std::set<InstanceKey>> unfinished GUARDED_BY(mutex);
+  std::map<std::int64_t, Event> inbox GUARDED_BY(mutex);
+  std::unordered_map<InstanceKey, std::vector<std::int64_t>> inbox_of GUARDED_BY(mutex);
+  std::map<OwnerId, OwnerRow> owners GUARDED_BY(mutex);
+  std::map<OwnerId, std::vector<Notice>> notices GUARDED_BY(mutex);
+  InstanceKey last_key GUARDED_BY(mutex) = 0;
+  std::int64_t last_entry GUARDED_BY(mutex) = 0;
+  std::int64_t last_event GUARDED_BY(mutex) = 0;
+  std::int64_t last_notice GUARDED_BY(mutex) = 0;
+  OwnerId last_owner GUARDED_BY(mutex) = 0;
+  std::uint64_t commits GUARDED_BY(mutex) = 0;
 };
 
 inline TimePoint now() { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
@@ -66,12 +67,12 @@ struct Failed {
 class MemoryStore final : public Store {
  public:
   explicit MemoryStore(std::shared_ptr<Data> data) : data_(std::move(data)), pid_(getpid()) {
-    const std::lock_guard lock(data_->mutex);
+    const values::MutexLock lock(data_->mutex);
     seen_commits_ = data_->commits;
   }
   ~MemoryStore() override {
     if (pid_ != getpid()) return;
-    const std::lock_guard lock(data_->mutex);
+    const values::MutexLock lock(data_->mutex);
     for (auto& [id, row] : data_->owners)
       if (row.store == this) row.store = nullptr;
   }
@@ -102,38 +103,42 @@ class MemoryStore final : public Store {
   std::expected<void, Error> write(const std::function<void()>& work);
   std::expected<void, Error> read(const std::function<void()>& work);
   std::optional<Error> unusable() const;
+  void undo();
   void on_undo(std::function<void()> undo) { undo_.push_back(std::move(undo)); }
 
-  ItemResult apply(const WriteBatch& batch, const Create& item);
-  ItemResult apply(const WriteBatch& batch, const CreateBatch& item);
-  ItemResult apply(const WriteBatch& batch, const AppendEntry& item);
-  ItemResult apply(const WriteBatch& batch, const SetStatus& item);
-  ItemResult apply(const WriteBatch& batch, const SendEvent& item);
-  ItemResult apply(const WriteBatch& batch, const Control& item);
-  ItemResult apply(const WriteBatch& batch, const Restart& item);
-  ItemResult apply(const WriteBatch& batch, const Import& item);
-  ItemResult apply(const WriteBatch& batch, const Heard& item);
-  ItemResult apply(const WriteBatch& batch, const Claim& item);
-  ItemResult apply(const WriteBatch& batch, const Release& item);
-  ItemResult apply(const WriteBatch& batch, const Renew& item);
+  ItemResult apply(const WriteBatch& batch, const Create& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const CreateBatch& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const AppendEntry& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const SetStatus& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const SendEvent& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Control& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Restart& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Import& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Heard& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Claim& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Release& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Renew& item) REQUIRES(data_->mutex);
 
-  void check_fence(const Owner& owner) const;
-  bool is_current(const Owner& owner) const;
+  void check_fence(const Owner& owner) const REQUIRES(data_->mutex);
+  bool is_current(const Owner& owner) const REQUIRES(data_->mutex);
   static const Owner& owner_of(const WriteBatch& batch);
-  Instance* owned(const WriteBatch& batch, InstanceKey key);
-  const Instance& known(InstanceKey key) const;
-  void move(Instance& instance, Status status, OwnerId owner);
-  Created create(const WriteBatch& batch, const Create& item);
-  void append(Instance& instance, const Entry& entry);
-  void add(Instance instance);
-  void notify(const Instance& instance, Notice::Kind kind);
-  void remove_generations(const std::string& workflow, const std::string& id, std::uint32_t up_to);
-  Loaded loaded(const Instance& instance) const;
-  InstanceKey begin_generation(const Instance& old, const Restart& item, const Kept& kept);
-  void take(InstanceKey instance, std::int64_t event);
-  void claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner, Claimed& claimed);
-  std::uint32_t replace_dead();
-  void give_back(OwnerId owner);
+  Instance* owned(const WriteBatch& batch, InstanceKey key) REQUIRES(data_->mutex);
+  const Instance& known(InstanceKey key) const REQUIRES(data_->mutex);
+  void move(const Instance& instance, Status status, OwnerId owner) REQUIRES(data_->mutex);
+  void put(InstanceKey key, Status status, OwnerId owner) REQUIRES(data_->mutex);
+  Created create(const WriteBatch& batch, const Create& item) REQUIRES(data_->mutex);
+  void append(Instance& instance, const Entry& entry) REQUIRES(data_->mutex);
+  void add(Instance instance) REQUIRES(data_->mutex);
+  void notify(const Instance& instance, Notice::Kind kind) REQUIRES(data_->mutex);
+  void remove_generations(const std::string& workflow, const std::string& id, std::uint32_t up_to)
+      REQUIRES(data_->mutex);
+  Loaded loaded(const Instance& instance) const REQUIRES(data_->mutex);
+  InstanceKey begin_generation(const Instance& old, const Restart& item, const Kept& kept) REQUIRES(data_->mutex);
+  void take(InstanceKey instance, std::int64_t event) REQUIRES(data_->mutex);
+  void claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner, Claimed& claimed)
+      REQUIRES(data_->mutex);
+  std::uint32_t replace_dead() REQUIRES(data_->mutex);
+  void give_back(OwnerId owner) REQUIRES(data_->mutex);
 
   std::shared_ptr<Data> data_;
   pid_t pid_;

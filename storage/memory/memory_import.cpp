@@ -25,7 +25,7 @@ ItemResult MemoryStore::apply(const WriteBatch&, const Import& item) {
     event.taken = false;
     data_->inbox_of[key].push_back(id);
     data_->inbox[id] = {.instance = key, .event_id = {}, .event = std::move(event)};
-    on_undo([this, key, id] {
+    on_undo([this, key, id]() REQUIRES(data_->mutex) {
       data_->inbox.erase(id);
       data_->inbox_of.erase(key);
     });

@@ -93,7 +93,7 @@ InstanceKey MemoryStore::begin_generation(const Instance& old, const Restart& it
       copy.event.id = events[id] = ++data_->last_event;
       data_->inbox_of[key].push_back(copy.event.id);
       data_->inbox[copy.event.id] = copy;
-      on_undo([this, key, made = copy.event.id] {
+      on_undo([this, key, made = copy.event.id]() REQUIRES(data_->mutex) {
         data_->inbox.erase(made);
         data_->inbox_of.erase(key);
       });
@@ -124,7 +124,7 @@ void MemoryStore::remove_generations(const std::string& workflow, const std::str
   }
   const std::pair name(workflow, id);
   if (!keys.empty() && data_->keys.at(name) == keys.back()) {
-    on_undo([this, name, key = keys.back()] { data_->keys[name] = key; });
+    on_undo([this, name, key = keys.back()]() REQUIRES(data_->mutex) { data_->keys[name] = key; });
     data_->keys.erase(name);
   }
   for (const auto key : keys) {
@@ -134,7 +134,7 @@ void MemoryStore::remove_generations(const std::string& workflow, const std::str
     std::vector<Event> events;
     for (const auto event : data_->inbox_of[key]) events.push_back(data_->inbox.extract(event).mapped());
     auto ids = std::exchange(data_->inbox_of[key], {});
-    on_undo([this, key, node, events = std::move(events), ids = std::move(ids)] {
+    on_undo([this, key, node, events = std::move(events), ids = std::move(ids)]() REQUIRES(data_->mutex) {
       const Instance& back = data_->instances.insert(std::move(*node)).position->second;
       if (!is_finished(back.info.status)) data_->unfinished[{back.info.status, back.info.owner}].insert(key);
       for (const Event& event : events) data_->inbox[event.event.id] = event;
@@ -146,7 +146,7 @@ void MemoryStore::remove_generations(const std::string& workflow, const std::str
 std::expected<Store::Collected, Error> MemoryStore::collect_garbage(TimePoint now, std::uint64_t limit) {
   Collected collected;
   std::vector<InstanceInfo> expired;
-  const auto seen = read([&] {
+  const auto seen = read([&]() REQUIRES(data_->mutex) {
     for (const auto& [key, instance] : data_->instances)
       if (instance.info.expires && *instance.info.expires <= now) expired.push_back(instance.info);
   });
@@ -154,7 +154,7 @@ std::expected<Store::Collected, Error> MemoryStore::collect_garbage(TimePoint no
   if (expired.empty()) return collected;
   collected.more = expired.size() > limit;
   if (collected.more) expired.resize(limit);
-  const auto written = write([&] {
+  const auto written = write([&]() REQUIRES(data_->mutex) {
     for (const InstanceInfo& info : expired) remove_generations(info.workflow, info.id, info.generation);
   });
   if (!written) return std::unexpected(written.error());

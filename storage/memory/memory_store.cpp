@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "storage/lifecycle.h"
@@ -13,12 +14,15 @@ namespace workflows::storage::memory {
 
 std::expected<void, Error> MemoryStore::write(const std::function<void()>& work) {
   if (const auto error = unusable()) return std::unexpected(*error);
-  const std::lock_guard lock(data_->mutex);
+  const values::MutexLock lock(data_->mutex);
   try {
     work();
   } catch (const Failed& failure) {
-    for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
+    undo();
     return std::unexpected(failure.error);
+  } catch (const std::bad_alloc&) {
+    undo();
+    return std::unexpected(out_of_memory());
   }
   undo_.clear();
   // `changed` tells of the commits of others.
@@ -28,12 +32,18 @@ std::expected<void, Error> MemoryStore::write(const std::function<void()>& work)
   return {};
 }
 
+void MemoryStore::undo() {
+  for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
+}
+
 std::expected<void, Error> MemoryStore::read(const std::function<void()>& work) {
   if (const auto error = unusable()) return std::unexpected(*error);
-  const std::lock_guard lock(data_->mutex);
+  const values::MutexLock lock(data_->mutex);
   try {
     work();
-  } catch (const Failed& failure) { return std::unexpected(failure.error); }
+  } catch (const Failed& failure) { return std::unexpected(failure.error); } catch (const std::bad_alloc&) {
+    return std::unexpected(out_of_memory());
+  }
   ++counters_.statements;
   return {};
 }
@@ -48,11 +58,12 @@ std::optional<Error> MemoryStore::unusable() const {
 
 std::expected<std::vector<ItemResult>, Error> MemoryStore::commit(const WriteBatch& batch) {
   std::vector<ItemResult> results;
-  const auto written = write([&] {
+  const auto written = write([&]() REQUIRES(data_->mutex) {
     if (batch.owner) check_fence(*batch.owner);
     for (const Item& item : batch.items) {
       ++counters_.statements;
-      results.push_back(std::visit([&](const auto& typed) { return apply(batch, typed); }, item));
+      results.push_back(
+          std::visit([&](const auto& typed) REQUIRES(data_->mutex) { return apply(batch, typed); }, item));
     }
   });
   if (!written) return std::unexpected(written.error());
@@ -94,18 +105,19 @@ const Instance& MemoryStore::known(InstanceKey key) const {
   return found->second;
 }
 
-void MemoryStore::move(Instance& instance, Status status, OwnerId owner) {
-  const auto place = [this](Status s, OwnerId o) -> auto& { return data_->unfinished[{s, o}]; };
-  const auto key = instance.info.key;
-  const auto shift = [this, key, place](Status s, OwnerId o) {
-    auto& moved = data_->instances.at(key);
-    if (!is_finished(moved.info.status)) place(moved.info.status, moved.info.owner).erase(key);
-    if (!is_finished(s)) place(s, o).insert(key);
-    moved.info.status = s;
-    moved.info.owner = o;
-  };
-  on_undo([shift, from = instance.info.status, before = instance.info.owner] { shift(from, before); });
-  shift(status, owner);
+void MemoryStore::move(const Instance& instance, Status status, OwnerId owner) {
+  const InstanceInfo& info = instance.info;
+  on_undo([this, key = info.key, from = info.status, before = info.owner]()
+              REQUIRES(data_->mutex) { put(key, from, before); });
+  put(info.key, status, owner);
+}
+
+void MemoryStore::put(InstanceKey key, Status status, OwnerId owner) {
+  InstanceInfo& info = data_->instances.at(key).info;
+  if (!is_finished(info.status)) data_->unfinished[{info.status, info.owner}].erase(key);
+  if (!is_finished(status)) data_->unfinished[{status, owner}].insert(key);
+  info.status = status;
+  info.owner = owner;
 }
 
 ItemResult MemoryStore::apply(const WriteBatch& batch, const CreateBatch& item) {
@@ -146,7 +158,7 @@ void MemoryStore::add(Instance instance) {
   if (!is_finished(instance.info.status)) data_->unfinished[{instance.info.status, instance.info.owner}].insert(key);
   data_->instances.emplace(key, std::move(instance));
   const auto before = std::exchange(data_->keys[name], key);
-  on_undo([this, key, name, before] {
+  on_undo([this, key, name, before]() REQUIRES(data_->mutex) {
     const auto& made = data_->instances.at(key);
     data_->unfinished[{made.info.status, made.info.owner}].erase(key);
     data_->instances.erase(key);
@@ -214,7 +226,8 @@ ItemResult MemoryStore::apply(const WriteBatch&, const SendEvent& item) {
   const auto key = found->second;
   if (is_finished(data_->instances.at(key).info.status)) return Sent{.refused = ErrorCode::instance_finished};
   auto& inbox = data_->inbox_of[key];
-  const auto is_same = [&](std::int64_t id) { return data_->inbox.at(id).event_id == item.event_id; };
+  const auto is_same = [&](std::int64_t id)
+                           REQUIRES(data_->mutex) { return data_->inbox.at(id).event_id == item.event_id; };
   if (!item.event_id.empty() && std::ranges::any_of(inbox, is_same))
     return Sent{.refused = std::nullopt, .duplicate = true};
   const std::int64_t id = ++data_->last_event;
@@ -222,7 +235,7 @@ ItemResult MemoryStore::apply(const WriteBatch&, const SendEvent& item) {
                       .event_id = item.event_id,
                       .event = {.id = id, .type = item.type, .payload = item.payload, .at = item.at, .taken = false}};
   inbox.push_back(id);
-  on_undo([this, key, id] {
+  on_undo([this, key, id]() REQUIRES(data_->mutex) {
     data_->inbox.erase(id);
     data_->inbox_of[key].pop_back();
   });
@@ -270,7 +283,7 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Renew& item) {
 
 std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
   Owner opened;
-  const auto written = write([&] {
+  const auto written = write([&]() REQUIRES(data_->mutex) {
     for (const auto& [id, row] : data_->owners)
       if (row.store == this) refuse(fmt::format("this connection has an owner already: {}. Close it first", id));
     replace_dead();
@@ -283,7 +296,7 @@ std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
 
 std::expected<std::uint32_t, Error> MemoryStore::replace_dead_owners() {
   std::uint32_t replaced = 0;
-  const auto written = write([&] { replaced = replace_dead(); });
+  const auto written = write([&]() REQUIRES(data_->mutex) { replaced = replace_dead(); });
   if (!written) return std::unexpected(written.error());
   return replaced;
 }
@@ -297,7 +310,7 @@ std::uint32_t MemoryStore::replace_dead() {
 }
 
 std::expected<void, Error> MemoryStore::close_owner(const Owner& owner) {
-  return write([&] {
+  return write([&]() REQUIRES(data_->mutex) {
     if (is_current(owner)) give_back(owner.id);
   });
 }
@@ -321,13 +334,13 @@ void MemoryStore::give_back(OwnerId owner) {
 
 std::expected<bool, Error> MemoryStore::changed() {
   if (const auto error = unusable()) return std::unexpected(*error);
-  const std::lock_guard lock(data_->mutex);
+  const values::MutexLock lock(data_->mutex);
   return std::exchange(seen_commits_, data_->commits) != data_->commits;
 }
 
 std::expected<Store::Arrivals, Error> MemoryStore::arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) {
   Arrivals arrived{.events = {}, .last = after};
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     for (auto row = data_->inbox.upper_bound(after); row != data_->inbox.end() && arrived.events.size() < limit;
          ++row) {
       arrived.last = row->first;
@@ -341,7 +354,7 @@ std::expected<Store::Arrivals, Error> MemoryStore::arrivals(OwnerId owner, std::
 
 std::expected<std::vector<InstanceKey>, Error> MemoryStore::with_untaken_events(OwnerId owner) {
   std::set<InstanceKey> keys;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     for (const auto& [id, row] : data_->inbox) {
       const auto& instance = data_->instances.at(row.instance);
       if (!row.event.taken && instance.info.owner == owner && !is_finished(instance.info.status))
@@ -367,14 +380,14 @@ Loaded MemoryStore::loaded(const Instance& instance) const {
 
 std::expected<Loaded, Error> MemoryStore::load(InstanceKey key) {
   Loaded result;
-  const auto done = read([&] { result = loaded(known(key)); });
+  const auto done = read([&]() REQUIRES(data_->mutex) { result = loaded(known(key)); });
   if (!done) return std::unexpected(done.error());
   return result;
 }
 
 std::expected<std::vector<Notice>, Error> MemoryStore::notices(OwnerId owner) {
   std::vector<Notice> found;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     if (const auto notices = data_->notices.find(owner); notices != data_->notices.end()) found = notices->second;
   });
   if (!done) return std::unexpected(done.error());
@@ -384,7 +397,7 @@ std::expected<std::vector<Notice>, Error> MemoryStore::notices(OwnerId owner) {
 std::expected<std::vector<InstanceInfo>, Error> MemoryStore::generations(const std::string& workflow,
                                                                          const std::string& id) {
   std::vector<InstanceInfo> infos;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     for (const auto& [key, instance] : data_->instances)
       if (instance.info.workflow == workflow && instance.info.id == id) infos.push_back(instance.info);
   });
@@ -395,7 +408,7 @@ std::expected<std::vector<InstanceInfo>, Error> MemoryStore::generations(const s
 
 std::expected<InstanceKey, Error> MemoryStore::newest_generation(InstanceKey key) {
   InstanceKey newest = 0;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     const InstanceInfo& info = known(key).info;
     newest = data_->keys.at({info.workflow, info.id});
   });
@@ -405,7 +418,7 @@ std::expected<InstanceKey, Error> MemoryStore::newest_generation(InstanceKey key
 
 std::expected<std::vector<RecordedEntry>, Error> MemoryStore::entries(InstanceKey key, std::int64_t after) {
   std::vector<RecordedEntry> entries;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     for (const auto& recorded : known(key).history)
       if (recorded.cursor > after) entries.push_back(recorded);
   });
@@ -416,7 +429,7 @@ std::expected<std::vector<RecordedEntry>, Error> MemoryStore::entries(InstanceKe
 std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(const std::string& workflow,
                                                                     const std::string& id) {
   std::optional<InstanceInfo> info;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     const auto found = data_->keys.find({workflow, id});
     if (found != data_->keys.end()) info = data_->instances.at(found->second).info;
   });
@@ -426,7 +439,7 @@ std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(const std::s
 
 std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(InstanceKey key) {
   std::optional<InstanceInfo> info;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     const auto found = data_->instances.find(key);
     if (found != data_->instances.end()) info = found->second.info;
   });
@@ -436,7 +449,7 @@ std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(InstanceKey 
 
 std::expected<InstanceStatus, Error> MemoryStore::status(InstanceKey key) {
   InstanceStatus status;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     const auto& instance = known(key);
     const Entry last = instance.history.empty() ? Entry{} : instance.history.back().entry;
     status = outcome_of(instance.info.status, last);
@@ -451,7 +464,7 @@ std::expected<std::vector<InstanceInfo>, Error> MemoryStore::list(const ListQuer
     return (!query.workflow || info.workflow == *query.workflow) && (!query.status || info.status == *query.status) &&
            (!query.created_after || info.created > *query.created_after) && info.id.starts_with(query.id_prefix);
   };
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     auto row = data_->instances.upper_bound(query.after);
     for (; row != data_->instances.end() && infos.size() < query.limit; ++row)
       if (matches(row->second.info)) infos.push_back(row->second.info);
