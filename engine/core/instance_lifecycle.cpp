@@ -30,7 +30,7 @@ void Instance::begin(Ticket ticket, Work work, TimePoint now) {
 // Called whenever something that new work waits for may have come.
 void Instance::go_ahead(TimePoint now) {
   if (result_ || chain_began_) return;
-  if (rolling_back_ && caught_up()) {
+  if (rolling_back_ && caught_up() && !limits_.replay_only) {
     chain_began_ = true;
     return roll_back_next(now);
   }
