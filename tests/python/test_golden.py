@@ -89,7 +89,8 @@ def imported(tmp_path: Path) -> Path:
 def of_format_2(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """What was recorded since the first format, in the file of then and by way of documents."""
     if request.param == "histories":
-        return request.getfixturevalue("imported")
+        file: Path = request.getfixturevalue("imported")
+        return file
     return Path(shutil.copy(GOLDEN / "v2.golden", tmp_path / "old.db"))
 
 

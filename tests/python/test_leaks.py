@@ -189,7 +189,7 @@ async def test_engines_leave_nothing_behind(tmp_path: Path) -> None:
             async with opened(tmp_path / "leaks.db", passes) as engine:
                 assert await ended(await engine.create(passes)) == "passed"
             with workflows.Client(tmp_path / "leaks.db") as client:
-                assert client.list(limit=1)
+                assert [*client.list(limit=1)]
 
     await open_and_close(50)
     before = Held.now()
