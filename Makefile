@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON = $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 CPP_FILES = $(shell find engine examples include sdk-python storage tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: build demo test bench bench-report crash faults simulate soak asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
+.PHONY: build demo test bench bench-report crash faults fuzz simulate soak asan tsan format check check-format check-cpp check-python check-style tidy deps deps-build deps-check clean
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD)
@@ -39,6 +39,11 @@ faults: build
 simulate: $(BUILD)/build.ninja
 	cmake --build $(BUILD) --target simulation
 	$(BUILD)/tests/simulation --seeds $(or $(SEEDS),200000) --first $(or $(FIRST),1)
+
+# Every fuzzer, for a minute each; FUZZ_SECONDS=600 for longer.
+fuzz: build/fuzz/build.ninja | deps-check
+	cmake --build build/fuzz --target fuzzers
+	$(PYTHON) tests/fuzz/run.py build/fuzz
 
 # An hour of mixed load; SOAK_MINUTES=2 for a first look.
 soak: build
@@ -97,6 +102,9 @@ build/%/build.ninja: CMakePresets.json | $(VENV)/ready
 
 build/clang/build.ninja: CMakePresets.json | $(VENV)/ready deps-check
 	cmake --preset clang
+
+build/fuzz/build.ninja: CMakePresets.json | $(VENV)/ready deps-check
+	cmake --preset fuzz
 
 build/tsan/build.ninja: CMakePresets.json | $(VENV)/ready deps-check
 	cmake --preset tsan

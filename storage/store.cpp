@@ -23,6 +23,12 @@ std::expected<void, Error> for_each(Store& store, ListQuery query,
 
 }  // namespace
 
+Error out_of_memory() {
+  return {ErrorCode::store,
+          "memory ran out, and what was under way was dropped; nothing that was acknowledged is lost. Give the process "
+          "more memory and open the database again"};
+}
+
 std::expected<std::vector<InstanceInfo>, Error> Store::find_everywhere(const std::string& id) {
   std::map<std::string, InstanceInfo> newest;
   const auto looked = for_each(*this, {.id_prefix = id}, [&](const InstanceInfo& info) {

@@ -292,4 +292,7 @@ class Database {
 // Checks that the file is ours, of a version we know, on a local file system (S45); migrates older ones.
 std::expected<std::shared_ptr<Database>, Error> open_database(const OpenOptions& options);
 
+// What a store, and an engine, says that is not used any further because memory ran out.
+Error out_of_memory();
+
 }  // namespace workflows::storage

@@ -1,26 +1,14 @@
 // The history of an instance, and the order in which outcomes reach the code: as they were recorded.
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <utility>
 
+#include "engine/core/detail.h"
 #include "engine/core/instance.h"
 #include "engine/testing/planted_bug.h"
 
 namespace workflows::core {
 namespace {
-
-StepConfig config_of(const boost::json::object& detail) {
-  const auto* config = detail.if_contains("config");
-  return config == nullptr ? StepConfig{} : StepConfig::from_json(boost::json::serialize(*config));
-}
-
-std::optional<RollbackConfig> rollback_of(const boost::json::object& detail) {
-  const auto* rollback = detail.if_contains("rollback");
-  if (rollback == nullptr) return std::nullopt;
-  const auto& members = rollback->as_object();
-  return RollbackConfig{.step = config_of(members), .continue_on_failure = members.at("on_failure") == "continue"};
-}
 
 // More than any instance can have: each takes memory.
 constexpr std::uint64_t kMostSteps = 10'000'000;
@@ -49,6 +37,7 @@ Instance::Instance(Identity identity, Limits limits, std::vector<Entry> history,
 }
 
 Instance::Step& Instance::recorded_step(const Entry& entry) {
+  if (entry.step >= kMostSteps) throw damaged(identity_, "to have asked for " + std::to_string(entry.step) + " steps");
   if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
   Step& step = steps_[entry.step];
   if (step.key != nullptr || entry.name.empty()) return step;
@@ -72,8 +61,9 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.need = entry.need;
   if (!entry.source.empty()) step.source = &recorded_sources_.emplace_back(entry.source);
   if (!entry.event_type.empty() || !entry.detail.empty()) {
-    const auto detail = entry.detail.empty() ? boost::json::object() : boost::json::parse(entry.detail).as_object();
-    step.extra = std::make_unique<Extra>(Extra{config_of(detail), entry.event_type, entry.detail, rollback_of(detail)});
+    Detail detail = read_detail(entry);
+    step.extra = std::make_unique<Extra>(
+        Extra{std::move(detail.config), entry.event_type, entry.detail, std::move(detail.rollback)});
   }
   return step;
 }
@@ -82,6 +72,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   if (entry.kind >= EntryKind::rollback_started) return replay_of_instance(entry);
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
+    if (step.outcome) throw damaged(identity_, "to have ended step " + std::to_string(entry.step) + " twice");
     step.outcome = std::make_unique<Outcome>(std::move(outcome));
     step.phase = Phase::ended;
     if (step.kind == StepKind::value || step.kind == StepKind::rollback) return;  // the code does not wait for it
@@ -142,7 +133,9 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       beats_[entry.step].details = std::move(entry.value);
       break;
     case EntryKind::reclaimed:
-      if (!step.outcome) throw damaged(identity_, "to have been given the outcome of a step that has none");
+      if (!step.outcome || !step.forsaken_before)
+        throw damaged(identity_, "to have been given the outcome of step " + std::to_string(entry.step) +
+                                     " late, which it has not, or had got already");
       step.forsaken_before = false;
       std::erase(late_, entry.step);
       order_.push_back({entry.step});

@@ -6,6 +6,8 @@
 #include <optional>
 #include <set>
 
+#include "engine/core/detail.h"
+
 namespace workflows::core {
 namespace {
 
@@ -25,16 +27,6 @@ bool is_outcome(EntryKind kind) {
 }
 
 bool is_of_step(const Entry& entry) { return entry.kind < EntryKind::rollback_started; }
-
-std::vector<StepNumber> depends_of(const Entry& entry) {
-  std::vector<StepNumber> depends;
-  if (entry.detail.empty()) return depends;
-  const auto detail = boost::json::parse(entry.detail);
-  if (const auto* numbers = detail.as_object().if_contains("depends")) {
-    for (const auto& number : numbers->as_array()) depends.push_back(number.to_number<StepNumber>());
-  }
-  return depends;
-}
 
 class Selection {
  public:
@@ -105,7 +97,7 @@ class Selection {
     Recorded& step = steps_[entry.step];
     if (step.opening.name.empty() && !entry.name.empty()) {
       step.opening = entry;
-      step.depends = depends_of(entry);
+      step.depends = read_detail(entry).depends;
     }
     if (entry.kind == EntryKind::abandoned) step.forsaken |= !step.outcome;
     const bool heard = is_outcome(entry.kind) && entry.step_kind != StepKind::value && !step.forsaken;
@@ -146,13 +138,15 @@ class Selection {
     copy.step = numbers.at(entry.step);
     if (entry.name.empty()) return copy;
     std::tie(copy.after, copy.need) = place(entry.after);
-    if (const auto& depends = steps_.at(entry.step).depends; !depends.empty()) {
-      auto detail = boost::json::parse(entry.detail);
-      boost::json::array moved_depends;
-      for (const StepNumber number : depends) moved_depends.emplace_back(numbers.at(number));
-      detail.as_object()["depends"] = std::move(moved_depends);
-      copy.detail = boost::json::serialize(detail);
+    const auto depends = read_detail(entry).depends;
+    if (depends.empty()) return copy;
+    boost::json::array moved_depends;
+    for (const StepNumber number : depends) {
+      if (const auto kept = numbers.find(number); kept != numbers.end()) moved_depends.emplace_back(kept->second);
     }
+    auto detail = boost::json::parse(entry.detail);
+    detail.as_object()["depends"] = std::move(moved_depends);
+    copy.detail = boost::json::serialize(detail);
     return copy;
   }
 

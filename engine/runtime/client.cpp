@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <mutex>
 #include <span>
 #include <utility>
 
@@ -15,6 +14,7 @@
 #include "engine/runtime/client_access.h"
 #include "engine/runtime/refusal.h"
 #include "engine/values/json.h"
+#include "engine/values/mutex.h"
 #include "engine/values/text.h"
 #include "storage/store.h"
 
@@ -100,10 +100,23 @@ storage::Create to_item(const CreateRequest& request, TimePoint now) {
 
 struct Client::State {
   State(std::shared_ptr<storage::Database> its_database, std::shared_ptr<const Clock> its_clock)
-      : database(std::move(its_database)), clock(std::move(its_clock)), store(value_or_throw(database->connect())) {}
+      : clock(std::move(its_clock)), database(std::move(its_database)), store(value_or_throw(database->connect())) {}
 
-  // Every call begins here.
-  static std::unique_lock<std::mutex> enter(const std::unique_ptr<State>& state) {
+  // Every call begins here: the client is there, of this process and open, and stays so.
+  class SCOPED_CAPABILITY Call {
+   public:
+    explicit Call(const std::unique_ptr<State>& state) ACQUIRE(state->mutex) : lock_(usable(state).mutex) {
+      state->check_open();
+    }
+    ~Call() RELEASE() = default;
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    values::MutexLock lock_;
+  };
+
+  static State& usable(const std::unique_ptr<State>& state) {
     if (state == nullptr) throw_closed();
     if (state->pid != ::getpid()) {
       throw ForkedError(
@@ -111,12 +124,10 @@ struct Client::State {
                       "from it. Open a client of its own there.",
                       state->pid, ::getpid()));
     }
-    std::unique_lock lock(state->mutex);
-    state->check_open();
-    return lock;
+    return *state;
   }
 
-  void check_open() const {
+  void check_open() const REQUIRES(mutex) {
     if (store == nullptr) throw_closed();
   }
 
@@ -124,15 +135,15 @@ struct Client::State {
 
   TimePoint now() const { return clock ? clock->now() : std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
 
-  std::vector<storage::ItemResult> commit(std::span<const storage::Item> items) {
+  std::vector<storage::ItemResult> commit(std::span<const storage::Item> items) REQUIRES(mutex) {
     return value_or_throw(store->commit({.items = items}));
   }
   template <class Result>
-  Result commit(const storage::Item& item) {
+  Result commit(const storage::Item& item) REQUIRES(mutex) {
     return std::get<Result>(commit(std::span(&item, 1)).front());
   }
 
-  void control(const std::string& workflow, const std::string& id, storage::Verb verb) {
+  void control(const std::string& workflow, const std::string& id, storage::Verb verb) REQUIRES(mutex) {
     check_workflow_name(workflow);
     check_instance_id(id);
     const auto done =
@@ -140,27 +151,27 @@ struct Client::State {
     if (done.refused) throw_error(runtime::refusal(done, workflow, id, words_of(verb)));
   }
 
-  void notice_changes() {
+  void notice_changes() REQUIRES(mutex) {
     if (value_unless_busy(store->changed()).value_or(false)) ++changes;
   }
 
   // A moment without the lock. False when the deadline has come.
-  bool pause(std::unique_lock<std::mutex>& lock, std::optional<SteadyTime> deadline) {
+  bool pause(std::optional<SteadyTime> deadline) REQUIRES(mutex) {
     const auto now = std::chrono::steady_clock::now();
     if (deadline && now >= *deadline) return false;
-    closing.wait_until(lock, deadline ? std::min(now + kPollPeriod, *deadline) : now + kPollPeriod);
+    closing.wait_until(mutex, deadline ? std::min(now + kPollPeriod, *deadline) : now + kPollPeriod);
     check_open();
     return true;
   }
 
   const pid_t pid = ::getpid();
-  std::mutex mutex;  // guards everything below
-  std::condition_variable closing;
-  std::shared_ptr<storage::Database> database;
-  std::shared_ptr<const Clock> clock;
-  std::unique_ptr<storage::Store> store;  // absent once closed
-  std::uint64_t changes = 0;              // commits of others, as far as noticed
-  std::uint64_t seen_changes = 0;         // by wait_for_change
+  const std::shared_ptr<const Clock> clock;
+  values::Mutex mutex;
+  std::condition_variable_any closing;
+  std::shared_ptr<storage::Database> database GUARDED_BY(mutex);
+  std::unique_ptr<storage::Store> store GUARDED_BY(mutex);  // absent once closed
+  std::uint64_t changes GUARDED_BY(mutex) = 0;              // commits of others, as far as noticed
+  std::uint64_t seen_changes GUARDED_BY(mutex) = 0;         // by wait_for_change
 };
 
 Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -184,7 +195,7 @@ Client& Client::operator=(Client&& other) noexcept {
 }
 
 InstanceRef Client::create(const CreateRequest& request) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   storage::Create item = to_item(request, state_->now());
   CreateRequest named = request;
   named.id = item.id;
@@ -194,7 +205,7 @@ InstanceRef Client::create(const CreateRequest& request) {
 }
 
 BatchOutcome Client::create_batch(const std::vector<CreateRequest>& requests) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   BatchOutcome outcomes;
   std::vector<CreateRequest> named;
   storage::CreateBatch batch;
@@ -217,7 +228,7 @@ BatchOutcome Client::create_batch(const std::vector<CreateRequest>& requests) {
 }
 
 void Client::send_event(const SendEventRequest& request) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   check_workflow_name(request.workflow);
   check_instance_id(request.id);
   check_event_type(request.type);
@@ -236,28 +247,28 @@ void Client::send_event(const SendEventRequest& request) {
 }
 
 void Client::pause(const std::string& workflow, const std::string& id) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   state_->control(workflow, id, storage::Verb::pause);
 }
 
 void Client::resume(const std::string& workflow, const std::string& id) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   state_->control(workflow, id, storage::Verb::resume);
 }
 
 void Client::terminate(const std::string& workflow, const std::string& id, bool rollback) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   state_->control(workflow, id, rollback ? storage::Verb::roll_back : storage::Verb::terminate);
 }
 
 void Client::remove(const std::string& workflow, const std::string& id) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   state_->control(workflow, id, storage::Verb::remove);
 }
 
 std::vector<std::optional<Error>> Client::remove_batch(const std::string& workflow,
                                                        const std::vector<std::string>& ids) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   check_workflow_name(workflow);
   std::vector<std::optional<Error>> outcomes;
   std::vector<storage::Item> items;
@@ -279,7 +290,7 @@ std::vector<std::optional<Error>> Client::remove_batch(const std::string& workfl
 }
 
 Restarted Client::restart(const RestartRequest& request) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   check_workflow_name(request.workflow);
   check_instance_id(request.id);
   storage::Restart item{.workflow = request.workflow, .id = request.id, .at = state_->now(), .keep = {}};
@@ -302,7 +313,7 @@ std::uint64_t Client::collect_garbage(std::uint64_t limit) {
   constexpr std::uint64_t kRowsAtOnce = 1'000;
   std::uint64_t removed = 0;
   for (bool more = true; more && removed < limit;) {
-    const auto lock = State::enter(state_);
+    const State::Call call(state_);
     const auto part =
         value_or_throw(state_->store->collect_garbage(state_->now(), std::min(kRowsAtOnce, limit - removed)));
     removed += part.rows;
@@ -312,7 +323,7 @@ std::uint64_t Client::collect_garbage(std::uint64_t limit) {
 }
 
 InstanceRef Client::get(const std::string& workflow, const std::string& id) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   check_workflow_name(workflow);
   check_instance_id(id);
   const auto found = value_or_throw(state_->store->find(workflow, id));
@@ -321,26 +332,26 @@ InstanceRef Client::get(const std::string& workflow, const std::string& id) {
 }
 
 bool Client::exists(const std::string& workflow, const std::string& id) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   check_workflow_name(workflow);
   check_instance_id(id);
   return value_or_throw(state_->store->find(workflow, id)).has_value();
 }
 
 InstanceStatus Client::status(InstanceKey key) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   return value_or_throw(state_->store->status(key));
 }
 
 InstanceInfo Client::info(InstanceKey key) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   auto found = value_or_throw(state_->store->find(key));
   if (!found) throw InstanceNotFoundError(fmt::format("There is no instance with key {}. It was removed.", key));
   return std::move(*found);
 }
 
 std::vector<InstanceInfo> Client::generations(const std::string& workflow, const std::string& id) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   check_workflow_name(workflow);
   check_instance_id(id);
   auto found = value_or_throw(state_->store->generations(workflow, id));
@@ -349,18 +360,19 @@ std::vector<InstanceInfo> Client::generations(const std::string& workflow, const
 }
 
 std::vector<StepInfo> Client::steps(InstanceKey key) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   const auto loaded = value_or_throw(state_->store->load(key));
   return core::report_steps(loaded.history, loaded.inbox);
 }
 
 InstanceHistory Client::history(InstanceKey key) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   InstanceHistory history;
   std::optional<Error> failed;
-  value_or_throw(state_->store->together([&] {
-    auto loaded = state_->store->load(key);
-    auto entries = state_->store->entries(key, 0);
+  storage::Store& store = *state_->store;
+  value_or_throw(store.together([&] {
+    auto loaded = store.load(key);
+    auto entries = store.entries(key, 0);
     if (!loaded || !entries) {
       failed = loaded ? entries.error() : loaded.error();
       return;
@@ -372,12 +384,12 @@ InstanceHistory Client::history(InstanceKey key) {
 }
 
 std::vector<RecordedEntry> Client::entries(InstanceKey key, std::int64_t after) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   return value_or_throw(state_->store->entries(key, after));
 }
 
 bool Client::wait_for_change(Millis timeout) {
-  auto lock = State::enter(state_);
+  const State::Call call(state_);
   const auto deadline = deadline_after(timeout);
   const std::uint64_t seen = state_->seen_changes;
   for (;;) {
@@ -386,18 +398,18 @@ bool Client::wait_for_change(Millis timeout) {
       state_->seen_changes = state_->changes;
       return true;
     }
-    if (!state_->pause(lock, deadline)) return false;
+    if (!state_->pause(deadline)) return false;
   }
 }
 
 std::vector<InstanceInfo> Client::list(const ListQuery& query) {
-  const auto lock = State::enter(state_);
+  const State::Call call(state_);
   if (query.workflow) check_workflow_name(*query.workflow);
   return value_or_throw(state_->store->list(query));
 }
 
 std::optional<InstanceStatus> Client::result(InstanceKey key, std::optional<Millis> timeout) {
-  auto lock = State::enter(state_);
+  const State::Call call(state_);
   const auto deadline = deadline_after(timeout);
   for (;;) {
     state_->notice_changes();  // before the status is read, so that a later change is seen as one
@@ -406,7 +418,7 @@ std::optional<InstanceStatus> Client::result(InstanceKey key, std::optional<Mill
     auto status = value_unless_busy(state_->store->status(key));
     if (status && is_finished(status->status)) return status;
     do {
-      if (!state_->pause(lock, deadline)) return std::nullopt;
+      if (!state_->pause(deadline)) return std::nullopt;
       state_->notice_changes();
     } while (status && state_->changes == seen);
   }
@@ -418,7 +430,7 @@ void Client::close() {
     (void)state_.release();  // a connection must not be touched in a forked process, not even to close it
     return;
   }
-  const std::lock_guard lock(state_->mutex);
+  const values::MutexLock lock(state_->mutex);
   state_->store.reset();
   state_->database.reset();
   state_->closing.notify_all();

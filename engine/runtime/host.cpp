@@ -32,56 +32,73 @@ void Host::close() { runtime_->close(); }
 // ---------------------------------------------------------------- steps
 
 Asked Host::do_(InstanceKey instance, DoRequest request) {
-  return runtime_->answer(instance, runtime_->asked(instance).machine.do_(std::move(request), runtime_->now()));
+  return runtime_->whole([&] {
+    return runtime_->answer(instance, runtime_->asked(instance).machine.do_(std::move(request), runtime_->now()));
+  });
 }
 
 Asked Host::do_failed(InstanceKey instance, DoRequest request, Failure failure) {
-  auto& machine = runtime_->asked(instance).machine;
-  return runtime_->answer(instance, machine.do_failed(std::move(request), std::move(failure), runtime_->now()));
+  return runtime_->whole([&] {
+    auto& machine = runtime_->asked(instance).machine;
+    return runtime_->answer(instance, machine.do_failed(std::move(request), std::move(failure), runtime_->now()));
+  });
 }
 
 Asked Host::sleep(InstanceKey instance, SleepRequest request) {
-  return runtime_->answer(instance, runtime_->asked(instance).machine.sleep(std::move(request), runtime_->now()));
+  return runtime_->whole([&] {
+    return runtime_->answer(instance, runtime_->asked(instance).machine.sleep(std::move(request), runtime_->now()));
+  });
 }
 
 Asked Host::wait_for_event(InstanceKey instance, WaitRequest request) {
-  return runtime_->answer(instance, runtime_->asked(instance).machine.wait(std::move(request), runtime_->now()));
+  return runtime_->whole([&] {
+    return runtime_->answer(instance, runtime_->asked(instance).machine.wait(std::move(request), runtime_->now()));
+  });
 }
 
 Value Host::value(InstanceKey instance, ValueRequest request) {
-  return value_of(runtime_->asked(instance).machine.value(std::move(request), runtime_->now()));
+  return runtime_->whole(
+      [&] { return value_of(runtime_->asked(instance).machine.value(std::move(request), runtime_->now())); });
 }
 
 bool Host::patched(InstanceKey instance, const std::string& id, Source source) {
-  return value_of(runtime_->asked(instance).machine.patched(id, source, runtime_->now()));
+  return runtime_->whole(
+      [&] { return value_of(runtime_->asked(instance).machine.patched(id, source, runtime_->now())); });
 }
 
 void Host::abandon(InstanceKey instance, Ticket ticket) {
-  if (auto* slot = runtime_->reported(instance)) slot->machine.abandon(ticket, runtime_->now());
+  runtime_->whole([&] {
+    if (auto* slot = runtime_->reported(instance)) slot->machine.abandon(ticket, runtime_->now());
+  });
 }
 
 void Host::body_finished(InstanceKey instance, Ticket ticket, std::uint32_t attempt, BodyOutcome outcome) {
-  if (auto* slot = runtime_->reported(instance)) {
-    slot->machine.body_finished(ticket, attempt, std::move(outcome), runtime_->now());
-  }
+  runtime_->whole([&] {
+    if (auto* slot = runtime_->reported(instance))
+      slot->machine.body_finished(ticket, attempt, std::move(outcome), runtime_->now());
+  });
 }
 
 void Host::delay_chosen(InstanceKey instance, Ticket ticket, std::uint32_t attempt,
                         std::variant<Duration, Failure> delay) {
-  auto* slot = runtime_->reported(instance);
-  if (slot == nullptr) return;
-  std::variant<Millis, Failure> chosen = Millis::zero();
-  if (auto* failure = std::get_if<Failure>(&delay)) {
-    chosen = std::move(*failure);
-  } else {
-    chosen = std::get<Duration>(delay).millis();
-  }
-  slot->machine.delay_chosen(ticket, attempt, std::move(chosen), runtime_->now());
+  runtime_->whole([&] {
+    auto* slot = runtime_->reported(instance);
+    if (slot == nullptr) return;
+    std::variant<Millis, Failure> chosen = Millis::zero();
+    if (auto* failure = std::get_if<Failure>(&delay)) {
+      chosen = std::move(*failure);
+    } else {
+      chosen = std::get<Duration>(delay).millis();
+    }
+    slot->machine.delay_chosen(ticket, attempt, std::move(chosen), runtime_->now());
+  });
 }
 
 void Host::heartbeat(InstanceKey instance, Ticket ticket, std::uint32_t attempt, Value details) {
-  if (auto* slot = runtime_->reported(instance))
-    slot->machine.heartbeat(ticket, attempt, std::move(details), runtime_->now());
+  runtime_->whole([&] {
+    if (auto* slot = runtime_->reported(instance))
+      slot->machine.heartbeat(ticket, attempt, std::move(details), runtime_->now());
+  });
 }
 
 std::optional<Value> Host::last_heartbeat(InstanceKey instance, Ticket ticket) const {
@@ -89,14 +106,20 @@ std::optional<Value> Host::last_heartbeat(InstanceKey instance, Ticket ticket) c
 }
 
 void Host::finish(InstanceKey instance, BodyOutcome outcome) {
-  if (auto* slot = runtime_->reported(instance)) slot->machine.finish(std::move(outcome), runtime_->now());
+  runtime_->whole([&] {
+    if (auto* slot = runtime_->reported(instance)) slot->machine.finish(std::move(outcome), runtime_->now());
+  });
 }
 
-void Host::evicted(InstanceKey instance) { runtime_->evicted(instance); }
+void Host::evicted(InstanceKey instance) {
+  runtime_->whole([&] { runtime_->evicted(instance); });
+}
 
 bool Host::release_stalled(InstanceKey instance) {
-  auto* slot = runtime_->reported(instance);
-  return slot != nullptr && slot->machine.release_stalled(runtime_->now());
+  return runtime_->whole([&] {
+    auto* slot = runtime_->reported(instance);
+    return slot != nullptr && slot->machine.release_stalled(runtime_->now());
+  });
 }
 
 bool Host::replaying(InstanceKey instance) const {
@@ -120,25 +143,29 @@ std::uint32_t Host::occurrence(InstanceKey instance, Ticket ticket) const {
 
 NodeId Host::declare(InstanceKey instance, const std::string& name) {
   check_step_name(name);
-  return runtime_->asked(instance).graph.declare(name);
+  return runtime_->whole([&] { return runtime_->asked(instance).graph.declare(name); });
 }
 
 void Host::connect(InstanceKey instance, NodeId node, const std::vector<NodeId>& depends) {
-  value_of(runtime_->asked(instance).graph.connect(node, depends));
+  runtime_->whole([&] { value_of(runtime_->asked(instance).graph.connect(node, depends)); });
 }
 
 NodeId Host::call_node(InstanceKey instance, NodeId node, std::uint32_t max_concurrency, bool fresh) {
-  auto& slot = runtime_->asked(instance);
-  const NodeId called = value_of(slot.graph.call(node, max_concurrency, fresh));
-  runtime_->start_ready_nodes(slot);
-  return called;
+  return runtime_->whole([&] {
+    auto& slot = runtime_->asked(instance);
+    const NodeId called = value_of(slot.graph.call(node, max_concurrency, fresh));
+    runtime_->start_ready_nodes(slot);
+    return called;
+  });
 }
 
 void Host::node_finished(InstanceKey instance, NodeId node, bool ok) {
-  auto* slot = runtime_->reported(instance);
-  if (slot == nullptr) return;
-  slot->graph.finished(node, ok);
-  runtime_->start_ready_nodes(*slot);
+  runtime_->whole([&] {
+    auto* slot = runtime_->reported(instance);
+    if (slot == nullptr) return;
+    slot->graph.finished(node, ok);
+    runtime_->start_ready_nodes(*slot);
+  });
 }
 
 // ---------------------------------------------------------------- calls
@@ -154,7 +181,9 @@ CallId Host::watch(InstanceKey instance) {
 }
 
 CallId Host::create_batch(std::vector<CreateRequest> requests) { return runtime_->create_batch(std::move(requests)); }
-CallId Host::replay(InstanceHistory history) { return runtime_->replay(std::move(history)); }
+CallId Host::replay(InstanceHistory history) {
+  return runtime_->whole([&] { return runtime_->replay(std::move(history)); });
+}
 void Host::look() { runtime_->writer_->look(); }
 
 Client& Host::client() { return runtime_->client_; }

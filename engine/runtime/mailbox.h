@@ -4,14 +4,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 #include <memory>
-#include <mutex>
 #include <variant>
 #include <vector>
 
 #include <workflows/host.h>
 
 #include "engine/runtime/wakeup.h"
+#include "engine/values/mutex.h"
 #include "storage/store.h"
 
 namespace workflows::runtime {
@@ -80,12 +81,12 @@ class Mailbox {
     if (messages.empty()) return;
     bool was_empty = false;
     {
-      const std::lock_guard lock(mutex_);
+      const values::MutexLock lock(mutex_);
       was_empty = messages_.empty();
       if (was_empty) {
         messages_.swap(messages);
       } else {
-        std::move(messages.begin(), messages.end(), std::back_inserter(messages_));
+        messages_.insert(messages_.end(), std::move_iterator(messages.begin()), std::move_iterator(messages.end()));
       }
     }
     messages.clear();
@@ -95,7 +96,7 @@ class Mailbox {
   }
 
   std::vector<Message> take() {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     return std::exchange(messages_, {});
   }
 
@@ -103,8 +104,8 @@ class Mailbox {
 
  private:
   Wakeup& wakeup_;
-  std::mutex mutex_;
-  std::vector<Message> messages_;  // guarded by mutex_
+  values::Mutex mutex_;
+  std::vector<Message> messages_ GUARDED_BY(mutex_);
   std::atomic<std::uint64_t> wakeups_ = 0;
 };
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <expected>
-#include <mutex>
 #include <set>
 #include <utility>
 
 #include "engine/runtime/client_access.h"
 #include "engine/values/json_writer.h"
+#include "engine/values/mutex.h"
 #include "storage/store.h"
 
 namespace workflows {
@@ -103,8 +103,8 @@ struct Maintenance::State {
 
   std::shared_ptr<storage::Database> database;
   Client client;
-  std::mutex mutex;  // guards the store
-  std::unique_ptr<storage::Store> store;
+  values::Mutex mutex;
+  std::unique_ptr<storage::Store> store PT_GUARDED_BY(mutex);
 };
 
 Maintenance::Maintenance(ClientOptions options) : state_(std::make_unique<State>(options)) {}
@@ -113,27 +113,27 @@ Maintenance::~Maintenance() = default;
 Client& Maintenance::client() { return state_->client; }
 
 std::vector<InstanceInfo> Maintenance::find_everywhere(const std::string& id) {
-  const std::lock_guard lock(state_->mutex);
+  const values::MutexLock lock(state_->mutex);
   return value_or_throw(state_->store->find_everywhere(id));
 }
 
 std::vector<JournalEntry> Maintenance::journal(std::optional<std::int64_t> after, std::uint32_t limit) {
-  const std::lock_guard lock(state_->mutex);
+  const values::MutexLock lock(state_->mutex);
   return value_or_throw(state_->store->journal(after, limit));
 }
 
 Statistics Maintenance::statistics(TimePoint now) {
-  const std::lock_guard lock(state_->mutex);
+  const values::MutexLock lock(state_->mutex);
   return value_or_throw(state_->store->statistics(now));
 }
 
 std::vector<Finding> Maintenance::check(TimePoint now, const std::function<void(std::string_view)>& progress) {
-  const std::lock_guard lock(state_->mutex);
+  const values::MutexLock lock(state_->mutex);
   return value_or_throw(state_->store->check(now, progress));
 }
 
 InstanceRef Maintenance::import_history(HistoryDocument document, TimePoint now) {
-  const std::lock_guard lock(state_->mutex);
+  const values::MutexLock lock(state_->mutex);
   InstanceHistory& history = document.history;
   check_importable(document);
   if (!is_finished(history.info.status)) pause(history, now);

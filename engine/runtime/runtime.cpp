@@ -85,17 +85,18 @@ void Host::Runtime::check_usable() const {
                       " and does not work in a fork of it; open an engine in the child, or start it by spawn");
   }
   if (usable()) return;
-  const std::lock_guard lock(mutex_);
+  const values::MutexLock lock(mutex_);
   throw_error(*unusable_because_);
 }
 
 void Host::Runtime::make_unusable(Error why) {
-  const std::lock_guard lock(mutex_);
+  const values::MutexLock lock(mutex_);
   if (!unusable_because_) unusable_because_ = std::move(why);
   unusable_.store(true, std::memory_order_release);
 }
 
 void Host::Runtime::stop(Error why) {
+  if (!usable()) return;
   make_unusable(why);
   actions_.push_back(EngineStopped{std::move(why)});
 }
@@ -186,7 +187,7 @@ CallId Host::Runtime::create(CreateRequest request) {
   const CallId call = ++last_call_;
   if (here) ++occupied_;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     creating_.emplace(call, Creating{std::move(request), created, here});
   }
   submit(std::move(item), runtime::TellCreate{call});
@@ -232,9 +233,13 @@ std::vector<Action> Host::Runtime::poll() {
   wakeup_.clear(now());
   actions_.reserve(last_actions_);  // as many will come again
   try {
-    do { turn(); } while (actions_.empty() && next_received_ < received_.size());
+    whole([&] {
+      do { turn(); } while (actions_.empty() && next_received_ < received_.size());
+    });
   } catch (const WorkflowsError& error) {  // a damaged history, or a fault of the engine: nothing can be relied on
     stop({error.code(), error.what()});
+    received_.clear();
+    next_received_ = 0;
   }
   last_actions_ = actions_.size();
   return std::exchange(actions_, {});
@@ -438,7 +443,7 @@ void Host::Runtime::handle(runtime::RunDurable& message) {
 void Host::Runtime::handle(runtime::CreateDone& message) {
   Creating creating;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     creating = std::move(creating_.extract(message.call).mapped());
   }
   auto& [request, created, here] = creating;
@@ -456,7 +461,7 @@ void Host::Runtime::handle(runtime::CreateDone& message) {
 
 void Host::Runtime::handle(runtime::Answered& message) {
   if (std::holds_alternative<Error>(message.reply.result)) {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     creating_.erase(message.reply.call);
     creating_batch_.erase(message.reply.call);
   }
@@ -670,7 +675,7 @@ void Host::Runtime::close() {
   std::vector<CallId> unanswered;
   receive_all();
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     for (const auto& [call, creating] : std::exchange(creating_, {})) unanswered.push_back(call);
     for (const auto& [call, creating] : std::exchange(creating_batch_, {})) unanswered.push_back(call);
   }

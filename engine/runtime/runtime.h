@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -24,6 +24,7 @@
 #include "engine/runtime/timers.h"
 #include "engine/runtime/wakeup.h"
 #include "engine/runtime/writer.h"
+#include "engine/values/mutex.h"
 
 namespace workflows {
 
@@ -62,6 +63,17 @@ class Host::Runtime {
 
   template <class T>
   T checked(std::expected<T, Error> result);
+  // A verb that memory ran out for is half done, and nothing of it may be written: the engine stops.
+  template <class Verb>
+  auto whole(Verb verb) {
+    try {
+      return verb();
+    } catch (const std::bad_alloc&) {
+      stop(storage::out_of_memory());
+      wakeup_.signal();
+      throw_error(storage::out_of_memory());
+    }
+  }
   Asked answer(InstanceKey instance, std::expected<Asked, Error> asked);
   void check_usable() const;  // any thread
   bool usable() const { return !unusable_.load(std::memory_order_acquire); }
@@ -183,10 +195,10 @@ class Host::Runtime {
     std::uint32_t here = 0;
   };
 
-  mutable std::mutex mutex_;
-  std::unordered_map<CallId, Creating> creating_;             // guarded by mutex_
-  std::unordered_map<CallId, CreatingBatch> creating_batch_;  // guarded by mutex_
-  std::optional<Error> unusable_because_;                     // guarded by mutex_; set once, before unusable_
+  mutable values::Mutex mutex_;
+  std::unordered_map<CallId, Creating> creating_ GUARDED_BY(mutex_);
+  std::unordered_map<CallId, CreatingBatch> creating_batch_ GUARDED_BY(mutex_);
+  std::optional<Error> unusable_because_ GUARDED_BY(mutex_);  // set once, before unusable_
   std::atomic<bool> unusable_ = false;                        // closed, or stopped by a failure
 
   std::vector<runtime::Message> received_;

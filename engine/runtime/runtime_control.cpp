@@ -130,7 +130,7 @@ CallId Host::Runtime::create_batch(std::vector<CreateRequest> requests) {
   const CallId call = ++last_call_;
   occupied_ += creating.here;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     creating_batch_.emplace(call, std::move(creating));
   }
   submit(std::move(item), runtime::TellBatch{call});
@@ -140,7 +140,7 @@ CallId Host::Runtime::create_batch(std::vector<CreateRequest> requests) {
 void Host::Runtime::handle(runtime::BatchCreated& message) {
   CreatingBatch batch;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     batch = std::move(creating_batch_.extract(message.call).mapped());
   }
   occupied_ -= batch.here;

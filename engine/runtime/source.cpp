@@ -1,7 +1,8 @@
 #include <workflows/host.h>
 
-#include <mutex>
 #include <unordered_set>
+
+#include "engine/values/mutex.h"
 
 namespace workflows {
 namespace {
@@ -14,9 +15,9 @@ struct Hash : std::hash<std::string_view> {
 
 Source source(std::string_view place) {
   if (place.empty()) return nullptr;
-  static std::mutex mutex;
-  static std::unordered_set<std::string, Hash, std::equal_to<>> places;
-  const std::lock_guard lock(mutex);
+  static values::Mutex mutex;
+  static std::unordered_set<std::string, Hash, std::equal_to<>> places GUARDED_BY(mutex);
+  const values::MutexLock lock(mutex);
   const auto known = places.find(place);
   return known != places.end() ? &*known : &*places.emplace(place).first;
 }

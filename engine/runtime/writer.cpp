@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <new>
 #include <optional>
 #include <span>
 
@@ -57,7 +58,7 @@ Writer::~Writer() { close(); }
 void Writer::submit(Submissions& submissions) {
   if (submissions.empty()) return;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.submissions.take(submissions);
   }
   wake();
@@ -65,7 +66,7 @@ void Writer::submit(Submissions& submissions) {
 
 void Writer::submit(storage::Item&& item, Tell tell) {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.submissions.push(std::move(item), tell);
   }
   wake();
@@ -73,7 +74,7 @@ void Writer::submit(storage::Item&& item, Tell tell) {
 
 void Writer::load(InstanceKey instance) {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.loads.push_back(instance);
   }
   wake();
@@ -81,7 +82,7 @@ void Writer::load(InstanceKey instance) {
 
 void Writer::watch(CallId call, InstanceKey instance) {
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     incoming_.watches.push_back({call, instance});
   }
   wake();
@@ -90,7 +91,7 @@ void Writer::watch(CallId call, InstanceKey instance) {
 void Writer::close() {
   bool closed = false;
   {
-    const std::lock_guard lock(mutex_);
+    const values::MutexLock lock(mutex_);
     closed = std::exchange(closing_, true);
   }
   wake();
@@ -102,9 +103,19 @@ storage::Store::Counters Writer::store_counters() const {
   return {transactions_.load(std::memory_order_relaxed), statements_.load(std::memory_order_relaxed)};
 }
 
+// Without memory the engine stops, as it does after a failed write: what was under way is dropped, and whoever asked
+// for it is told.
 void Writer::run() {
-  do { wait_for_work(); } while (round());
-  end();
+  for (;;) {
+    try {
+      do { wait_for_work(); } while (round());
+      return end();
+    } catch (const std::bad_alloc&) {
+      work_ = {};
+      next_load_ = 0;
+      fail(storage::out_of_memory());
+    }
+  }
 }
 
 bool Writer::round() {
@@ -144,7 +155,7 @@ void Writer::wait_for_work() {
 
 // False when closing and nothing is left to commit.
 bool Writer::take_work() {
-  const std::lock_guard lock(mutex_);
+  const values::MutexLock lock(mutex_);
   has_work_ = closing_;
   if (closing_ && incoming_.submissions.empty()) return false;
   std::swap(work_.submissions, incoming_.submissions);
@@ -207,7 +218,7 @@ bool Writer::commit_batch(Submissions& submissions, std::size_t first, std::size
     outgoing_.push_back(WriterLog{{LogLevel::warning, results.error().message + "; trying again"}});
     mailbox_.post(outgoing_);
     {
-      const std::lock_guard lock(mutex_);
+      const values::MutexLock lock(mutex_);
       if (closing_) break;
     }
     results = store_->commit(batch);

@@ -10,7 +10,6 @@
 #include <functional>
 #include <iterator>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +20,7 @@
 
 #include "engine/runtime/mailbox.h"
 #include "engine/runtime/wakeup.h"
+#include "engine/values/mutex.h"
 #include "storage/store.h"
 
 namespace workflows::runtime {
@@ -45,27 +45,31 @@ struct TellBatch {
 };
 using Tell = std::variant<TellNobody, TellStep, TellRun, TellCreate, TellSend, TellBatch>;
 
-// Items for the store, and what to tell when they are durable.
+// Items for the store, and what to tell when they are durable. Where memory ran out there may be a Tell more than
+// items.
 struct Submissions {
   std::vector<storage::Item> items;
   std::vector<Tell> tells;
 
   bool empty() const { return items.empty(); }
   void push(storage::Item&& item, Tell tell) {
-    items.push_back(std::move(item));
+    tells.resize(items.size());
     tells.push_back(tell);
+    items.push_back(std::move(item));
   }
   void push(InstanceKey instance, Entry&& entry, Tell tell) {
-    items.emplace_back(std::in_place_type<storage::AppendEntry>, instance, std::move(entry));
+    tells.resize(items.size());
     tells.push_back(tell);
+    items.emplace_back(std::in_place_type<storage::AppendEntry>, instance, std::move(entry));
   }
   // Leaves `others` empty.
   void take(Submissions& others) {
     if (empty()) {
       std::swap(*this, others);
     } else {
-      std::move(others.items.begin(), others.items.end(), std::back_inserter(items));
+      tells.resize(items.size());
       tells.insert(tells.end(), others.tells.begin(), others.tells.end());
+      items.insert(items.end(), std::move_iterator(others.items.begin()), std::move_iterator(others.items.end()));
       others.clear();
     }
   }
@@ -149,9 +153,9 @@ class Writer {
   const SteadyClock steady_;
   storage::Owner owner_;
 
-  std::mutex mutex_;
-  Work incoming_;                       // guarded by mutex_
-  bool closing_ = false;                // guarded by mutex_
+  values::Mutex mutex_;
+  Work incoming_ GUARDED_BY(mutex_);
+  bool closing_ GUARDED_BY(mutex_) = false;
   std::atomic<bool> has_work_ = false;  // it came since the thread looked
   std::atomic<bool> asleep_ = false;
   Wakeup wakeup_;

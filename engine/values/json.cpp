@@ -93,7 +93,7 @@ std::vector<std::string_view> raw_elements(std::string_view array) {
 }
 
 std::string_view raw_member(std::string_view object, std::string_view key) {
-  if (!is_json_object(object)) return {};
+  if (!is_json_object(object) || json_problem(object)) return {};
   for (const RawMember& member : raw_members(object)) {
     if (member.key == key) return member.value;
   }

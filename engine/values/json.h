@@ -24,7 +24,7 @@ struct RawMember {
 std::vector<RawMember> raw_members(std::string_view object);
 // The same for the elements of an array.
 std::vector<std::string_view> raw_elements(std::string_view array);
-// The value of a member; empty if `object` is not an object or has none of this name. Requires: valid JSON, or nothing.
+// The value of a member; empty if `object` is not a valid one, as what is recorded may be, or has none of this name.
 std::string_view raw_member(std::string_view object, std::string_view key);
 
 constexpr bool is_json_string(std::string_view raw) noexcept { return raw.starts_with('"'); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -23,6 +24,15 @@ std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
 }
 
+// To be called while an exception is handled.
+std::unique_ptr<Failure> failed() {
+  try {
+    return std::make_unique<Failure>(to_failure(std::current_exception()));
+  } catch (const std::bad_alloc&) {  // then that is the failure
+    return std::make_unique<Failure>(to_failure(std::current_exception()));
+  }
+}
+
 decltype(Attempt::outcome) run_body(Attempt& attempt) {
   try {
     if (attempt.output != nullptr) {
@@ -31,24 +41,26 @@ decltype(Attempt::outcome) run_body(Attempt& attempt) {
       return Value{"null"};
     }
     return Value{attempt.operation.step->run_body(attempt.context.get())};
-  } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
+  } catch (...) { return failed(); }
 }
 
 decltype(Attempt::outcome) choose_delay(Attempt& attempt) {
   try {
     return (*attempt.delay)(attempt.number, *attempt.failed);
-  } catch (...) { return std::make_unique<Failure>(to_failure(std::current_exception())); }
+  } catch (...) { return failed(); }
 }
 
 }  // namespace
 
 Bodies::Bodies(std::uint32_t threads, std::function<void()> wake)
-    : threads_(pool_size(threads)), wake_(std::move(wake)), pool_(threads_) {}
+    : threads_(pool_size(threads)), wake_(std::move(wake)), pool_(threads_) {
+  collected_.reserve(kCollected);
+}
 
 Bodies::~Bodies() {
   pool_.join();
   waiting_.consume_all([](Attempt* attempt) { delete attempt; });
-  take_ended();
+  while (next_ended()) {}
 }
 
 void Bodies::start(std::unique_ptr<Attempt> attempt) {
@@ -59,38 +71,51 @@ void Bodies::start(std::unique_ptr<Attempt> attempt) {
 void Bodies::hand_over() {
   if (collected_.empty()) return;
   handed_over_few_ = collected_.size() <= kFew;
-  for (auto& attempt : collected_) waiting_.push(attempt.release());
+  for (auto& attempt : collected_) {
+    if (!attempt) continue;  // it was handed over before memory ran out
+    waiting_.push(attempt.get());
+    static_cast<void>(attempt.release());
+  }
   collected_.clear();
   call_a_thread();
 }
 
-void Bodies::call_a_thread() {
+bool Bodies::take_place() {
   auto busy = busy_threads_.load();
   while (busy < threads_) {
-    if (!busy_threads_.compare_exchange_weak(busy, busy + 1)) continue;
+    if (busy_threads_.compare_exchange_weak(busy, busy + 1)) return true;
+  }
+  return false;
+}
+
+void Bodies::call_a_thread() {
+  if (!take_place()) return;
+  try {
     boost::asio::post(pool_, [this] { carry_out_waiting(); });
-    return;
+  } catch (const std::bad_alloc&) {
+    --busy_threads_;
+    throw;
   }
 }
 
 void Bodies::carry_out_waiting() {
-  Attempt* attempt = nullptr;
-  while (waiting_.pop(attempt)) {
-    begun_.fetch_add(1, std::memory_order_relaxed);
-    if (!waiting_.empty()) call_a_stand_by();
-    carry_out(*attempt);
-  }
-  --busy_threads_;
-  if (!waiting_.empty()) call_a_thread();  // what came between the look and the farewell
+  do {
+    Attempt* attempt = nullptr;
+    while (waiting_.pop(attempt)) {
+      begun_.fetch_add(1, std::memory_order_relaxed);
+      if (!waiting_.empty()) call_a_stand_by();
+      carry_out(*attempt);
+    }
+    --busy_threads_;
+  } while (!waiting_.empty() && take_place());  // what came between the look and the farewell
 }
 
 void Bodies::call_a_stand_by() {
   if (has_stand_by_.exchange(true)) return;
-  auto busy = busy_threads_.load();
-  while (busy < threads_) {
-    if (!busy_threads_.compare_exchange_weak(busy, busy + 1)) continue;
-    boost::asio::post(pool_, [this] { stand_by(); });
-    return;
+  if (take_place()) {
+    try {
+      return boost::asio::post(pool_, [this] { stand_by(); });
+    } catch (const std::bad_alloc&) { --busy_threads_; }  // then this thread carries them out
   }
   has_stand_by_ = false;
 }
@@ -123,11 +148,16 @@ bool Bodies::wait_briefly() {
   return ended_ != nullptr;
 }
 
-std::vector<std::unique_ptr<Attempt>> Bodies::take_ended() {
-  std::vector<std::unique_ptr<Attempt>> ended;
-  for (Attempt* next = ended_.exchange(nullptr); next != nullptr; next = next->ended_before) ended.emplace_back(next);
-  std::ranges::reverse(ended);
-  return ended;
+std::unique_ptr<Attempt> Bodies::next_ended() {
+  if (taken_ == nullptr) {
+    for (Attempt* newest = ended_.exchange(nullptr); newest != nullptr;) {  // the order of the list is turned round
+      Attempt* const before = std::exchange(newest->ended_before, taken_);
+      taken_ = std::exchange(newest, before);
+    }
+  }
+  Attempt* const oldest = taken_;
+  if (oldest != nullptr) taken_ = oldest->ended_before;
+  return std::unique_ptr<Attempt>(oldest);
 }
 
 }  // namespace workflows::detail

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -24,15 +23,17 @@
 
 #include <workflows/step.h>
 
+#include "engine/values/mutex.h"
+
 namespace workflows::detail {
 
 // What a body has said and the loop has not heard yet.
 struct Heartbeats {
-  std::mutex mutex;
-  std::optional<std::string> latest;  // guarded by mutex
+  values::Mutex mutex;
+  std::optional<std::string> latest GUARDED_BY(mutex);
 
   std::optional<std::string> take() {
-    const std::scoped_lock lock(mutex);
+    const values::MutexLock lock(mutex);
     return std::exchange(latest, std::nullopt);
   }
 };
@@ -77,7 +78,10 @@ class Bodies {
   void start(std::unique_ptr<Attempt> attempt);
   // The threads begin with what was collected, at the latest. To be called once a turn.
   void hand_over();
-  std::vector<std::unique_ptr<Attempt>> take_ended();  // in the order in which they ended
+  // In the order in which they ended; null: no further one.
+  std::unique_ptr<Attempt> next_ended();
+  // For what waits although no thread was called for it.
+  void call_a_thread();
   // If a few bodies were handed over just now: waits for some microseconds, in which most end. True: one has.
   bool wait_briefly();
 
@@ -86,7 +90,7 @@ class Bodies {
   void join() { pool_.join(); }
 
  private:
-  void call_a_thread();
+  bool take_place();
   void carry_out_waiting();
   void call_a_stand_by();
   void stand_by();
@@ -97,6 +101,7 @@ class Bodies {
   std::vector<std::unique_ptr<Attempt>> collected_;
   boost::lockfree::queue<Attempt*> waiting_{1024};  // owned
   std::atomic<Attempt*> ended_ = nullptr;           // the newest; owned
+  Attempt* taken_ = nullptr;                        // of them by the loop, the oldest; owned
   std::atomic<std::uint32_t> busy_threads_ = 0;
   std::atomic<bool> has_stand_by_ = false;
   std::atomic<std::uint64_t> begun_ = 0;    // bodies so far

@@ -11,7 +11,7 @@ std::shared_future<Calls::Result> Calls::expect(CallId call, std::optional<Insta
 }
 
 void Calls::answer(CallReply reply) {
-  const std::scoped_lock lock(mutex_);
+  const values::MutexLock lock(mutex_);
   const auto found = waiting_.find(reply.call);
   if (found == waiting_.end()) return;
   if (found->second.watched) watches_.erase(*found->second.watched);
@@ -20,7 +20,7 @@ void Calls::answer(CallReply reply) {
 }
 
 void Calls::refuse(const Error& error) {
-  const std::scoped_lock lock(mutex_);
+  const values::MutexLock lock(mutex_);
   refusal_ = error;
   for (auto& [call, waiting] : waiting_) waiting.promise.set_value(error);
   waiting_.clear();

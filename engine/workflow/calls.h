@@ -2,12 +2,13 @@
 // What other threads ask of the engine and wait for.
 
 #include <future>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include <workflows/host.h>
+
+#include "engine/values/mutex.h"
 
 namespace workflows::detail {
 
@@ -19,7 +20,7 @@ class Calls {
   // `ask` makes the call and returns its id. Throws the error that the engine refuses calls with.
   template <class Ask>
   std::shared_future<Result> issue(Ask ask) {
-    const std::scoped_lock lock(mutex_);
+    const values::MutexLock lock(mutex_);
     check();
     return expect(ask(), std::nullopt);
   }
@@ -27,7 +28,7 @@ class Calls {
   // One watch per instance, however many wait for it.
   template <class Ask>
   std::shared_future<Result> watch(InstanceKey instance, Ask ask) {
-    const std::scoped_lock lock(mutex_);
+    const values::MutexLock lock(mutex_);
     check();
     const auto known = watches_.find(instance);
     return known != watches_.end() ? known->second : expect(ask(), instance);
@@ -36,7 +37,7 @@ class Calls {
   // Does something that needs an engine which is not refusing.
   template <class Use>
   auto use(Use action) {
-    const std::scoped_lock lock(mutex_);
+    const values::MutexLock lock(mutex_);
     check();
     return action();
   }
@@ -51,15 +52,15 @@ class Calls {
     std::optional<InstanceKey> watched;
   };
 
-  void check() const {
+  void check() const REQUIRES(mutex_) {
     if (refusal_) throw_error(*refusal_);
   }
-  std::shared_future<Result> expect(CallId call, std::optional<InstanceKey> watched);
+  std::shared_future<Result> expect(CallId call, std::optional<InstanceKey> watched) REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::unordered_map<CallId, Waiting> waiting_;
-  std::unordered_map<InstanceKey, std::shared_future<Result>> watches_;
-  std::optional<Error> refusal_;
+  values::Mutex mutex_;
+  std::unordered_map<CallId, Waiting> waiting_ GUARDED_BY(mutex_);
+  std::unordered_map<InstanceKey, std::shared_future<Result>> watches_ GUARDED_BY(mutex_);
+  std::optional<Error> refusal_ GUARDED_BY(mutex_);
 };
 
 }  // namespace workflows::detail

@@ -233,6 +233,8 @@ std::string in_flight_reason() {
     return error.path.empty() ? error.reason : fmt::format("at '{}': {}", error.path, error.reason);
   } catch (const boost::system::system_error& error) {
     return error.code().message();
+  } catch (const std::bad_alloc&) {  // tells nothing about the value
+    throw;
   } catch (const std::exception& error) { return error.what(); } catch (...) {
     return "an exception of unknown type";
   }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <future>
+#include <new>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -50,18 +51,34 @@ Loop::Loop(HostOptions options, Functions functions, std::uint32_t pool_size)
       clock_(options.clock),
       host_(std::move(options)),
       readable_(io_, host_.fd()),
-      bodies_(pool_size, [this] { boost::asio::post(io_, [this] { turn(); }); }) {}
+      bodies_(pool_size, [this] { wake(); }) {}
 
 void Loop::run() {
   boost::asio::post(io_, [this] { turn(); });
   wait_for_host();
+  const values::MutexLock lock(closing_mutex_);
   thread_ = std::thread([this] {
     thread_id_ = std::this_thread::get_id();
-    io_.run();
+    run_handlers();
     // Calls that came in while the loop ended.
     io_.restart();
     io_.poll();
   });
+}
+
+void Loop::run_handlers() {
+  for (;;) {
+    try {
+      io_.run();
+      return;
+    } catch (const std::bad_alloc&) { give_up(); }
+  }
+}
+
+void Loop::wake() {
+  try {
+    boost::asio::post(io_, [this] { turn(); });
+  } catch (const std::bad_alloc&) { host_.clock_moved(); }  // wakes it without memory
 }
 
 Loop::~Loop() { close(); }
@@ -135,7 +152,7 @@ void Loop::close() {
   if (bodies_.on_this_thread()) {
     throw WrongLoopError("a step body closed the engine and would wait for itself; close it on another thread");
   }
-  const std::scoped_lock lock(closing_mutex_);
+  const values::MutexLock lock(closing_mutex_);
   if (!thread_.joinable()) return;
   boost::asio::post(io_, [this] { begin_close(); });
   thread_.join();
@@ -157,6 +174,7 @@ void Loop::turn() {
   try {
     while (carry_out_actions() || release_stalled() || bodies_.wait_briefly()) {}
   } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
+  if (std::exchange(give_up_, false)) return give_up();
   bodies_.hand_over();  // what is left of a turn that broke off
   if (state_ == State::closing && retiring_.empty()) end_close();
 }
@@ -172,7 +190,7 @@ bool Loop::carry_out_actions() {
 }
 
 void Loop::take_ended_bodies() {
-  for (const auto& attempt : bodies_.take_ended()) {
+  while (const auto attempt = bodies_.next_ended()) {
     Run& run = attempt->run;
     run.body_ended(*attempt);
     if (run.retired() && run.quiet()) let_go(run);
@@ -245,7 +263,8 @@ void Loop::retire(InstanceKey instance, Leave leave) {
   const auto found = runs_.find(instance);
   if (found == runs_.end()) return;
   Run& run = *found->second;
-  retiring_.emplace(&run, Retiring{std::move(found->second), leave});
+  Retiring& place = retiring_[&run];  // first: without memory the run stays where it is
+  place = {std::move(found->second), leave};
   runs_.erase(found);
   run.retire();
   if (run.quiet()) let_go(run);
@@ -269,6 +288,20 @@ void Loop::stop(const Error& error) {
   log_->error("the engine has stopped: {}", error.message);
   calls_.refuse(error);
   retire_all();
+}
+
+// Memory ran out for the loop itself. What it was about to do it has forgotten: the instances go to whoever opens the
+// database next.
+void Loop::give_up() {
+  if (state_ == State::closed) return;
+  state_ = State::closing;
+  const Error error{ErrorCode::store,
+                    "memory ran out for the loop that runs workflow code; nothing that was "
+                    "acknowledged is lost. Give the process more memory and start the engine again"};
+  stop(error);
+  bodies_.hand_over();
+  bodies_.call_a_thread();
+  if (retiring_.empty()) end_close();
 }
 
 void Loop::begin_close() {

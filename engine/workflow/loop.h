@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -24,6 +23,7 @@
 #include <workflows/engine.h>
 #include <workflows/host.h>
 
+#include "engine/values/mutex.h"
 #include "engine/workflow/bodies.h"
 #include "engine/workflow/calls.h"
 #include "engine/workflow/run.h"
@@ -84,6 +84,8 @@ class Loop {
   Bodies& bodies() { return bodies_; }
   spdlog::logger& log() { return *log_; }
   Sources& sources() { return sources_; }
+  // Memory ran out where the code of a workflow would be told, which must not go on with that.
+  void memory_ran_out() { give_up_ = true; }
   TimePoint now() const;
   // Calls `late` once the time that a delay function has (S11) is over.
   void when_delay_is_late(std::function<void()> late);
@@ -91,6 +93,8 @@ class Loop {
  private:
   void check_thread() const;
   void look();
+  void run_handlers();
+  void wake();  // any thread
   void wait_for_host();
   void turn();
   bool carry_out_actions();  // false: there were none
@@ -115,7 +119,7 @@ class Loop {
   enum class State : std::uint8_t { open, closing, closed };
   struct Retiring {
     std::unique_ptr<Run> run;
-    Leave leave;
+    Leave leave{};
   };
 
   // Takes the run out of use; it goes when no body of it runs.
@@ -123,6 +127,7 @@ class Loop {
   void retire_all();
   void let_go(Run& run);
   void stop(const Error& error);
+  void give_up();
   void begin_close();
   void end_close();
 
@@ -141,10 +146,11 @@ class Loop {
   std::unordered_map<const Run*, Retiring> retiring_;
   std::vector<InstanceKey> replaying_;
   State state_ = State::open;
+  bool give_up_ = false;
 
-  std::mutex closing_mutex_;  // who closes second waits for the first
+  values::Mutex closing_mutex_;  // who closes second waits for the first
   std::atomic<std::thread::id> thread_id_{};
-  std::thread thread_;
+  std::thread thread_ GUARDED_BY(closing_mutex_);
 };
 
 }  // namespace workflows::detail

@@ -1,6 +1,7 @@
 #include "engine/workflow/run.h"
 
 #include <algorithm>
+#include <new>
 #include <random>
 #include <unordered_set>
 #include <utility>
@@ -84,6 +85,8 @@ Run::~Run() {
 void Run::start(const WorkflowFunction& code) {
   try {
     root_ = code(event_, step_);
+  } catch (const std::bad_alloc&) {
+    return loop_.memory_ran_out();
   } catch (...) {  // a plain function that threw before it had a Workflow to return
     return finish(to_failure(std::current_exception()));
   }
@@ -95,6 +98,8 @@ void Run::resume(std::coroutine_handle<> code) {
   if (finished_ || !root_.frame.done()) return;
   try {
     finish(Value{root_.promise->encode_result()});
+  } catch (const std::bad_alloc&) {  // tells nothing about the workflow: it will run again
+    loop_.memory_ran_out();
   } catch (...) { finish(to_failure(std::current_exception())); }
 }
 
@@ -196,6 +201,13 @@ void Run::begin_failed() {
 
 template <class Ask>
 void Run::ask(Operation& operation, Ask verb) {
+  try {
+    ask_host(operation, verb);
+  } catch (const std::bad_alloc&) { loop_.memory_ran_out(); }  // the code stays where it is
+}
+
+template <class Ask>
+void Run::ask_host(Operation& operation, Ask& verb) {
   operation.begun = true;
   Asked answer;
   try {
@@ -321,7 +333,7 @@ void Run::conclude(Operation& operation, Operation::End&& end) {
 void Attempt::beat(std::string details) {
   if (!heartbeats) heartbeats = std::make_shared<Heartbeats>();
   {
-    const std::scoped_lock lock(heartbeats->mutex);
+    const values::MutexLock lock(heartbeats->mutex);
     if (std::exchange(heartbeats->latest, std::move(details))) return;  // the loop is about to look
   }
   run.hear(*this);

@@ -94,6 +94,8 @@ class Run {
 
   template <class Ask>
   void ask(Operation& operation, Ask verb);
+  template <class Ask>
+  void ask_host(Operation& operation, Ask& verb);
   DoRequest request_of(const StepNode& step) const;
   void begin(Operation& operation);
   void fail(Operation& operation);

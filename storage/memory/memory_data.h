@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/values/mutex.h"
 #include "storage/store.h"
 
 namespace workflows::storage::memory {
@@ -56,8 +56,9 @@ struct Tables {
   std::uint64_t commits = 0;
 };
 
-struct Data : Tables {
-  std::mutex mutex;
+struct Data {
+  values::Mutex mutex;
+  Tables tables GUARDED_BY(mutex);
   std::function<TimePoint()> now = system_time;  // leases end by it
 };
 
@@ -71,13 +72,13 @@ struct Failed {
 class MemoryStore final : public Store {
  public:
   explicit MemoryStore(std::shared_ptr<Data> data) : data_(std::move(data)), pid_(getpid()) {
-    const std::lock_guard lock(data_->mutex);
-    seen_commits_ = data_->commits;
+    const values::MutexLock lock(data_->mutex);
+    seen_commits_ = data_->tables.commits;
   }
   ~MemoryStore() override {
     if (pid_ != getpid()) return;
-    const std::lock_guard lock(data_->mutex);
-    for (auto& [id, row] : data_->owners)
+    const values::MutexLock lock(data_->mutex);
+    for (auto& [id, row] : data_->tables.owners)
       if (row.store == this) row.store = nullptr;
   }
 
@@ -107,38 +108,42 @@ class MemoryStore final : public Store {
   std::expected<void, Error> write(const std::function<void()>& work);
   std::expected<void, Error> read(const std::function<void()>& work);
   std::optional<Error> unusable() const;
+  void undo();
   void on_undo(std::function<void()> undo) { undo_.push_back(std::move(undo)); }
 
-  ItemResult apply(const WriteBatch& batch, const Create& item);
-  ItemResult apply(const WriteBatch& batch, const CreateBatch& item);
-  ItemResult apply(const WriteBatch& batch, const AppendEntry& item);
-  ItemResult apply(const WriteBatch& batch, const SetStatus& item);
-  ItemResult apply(const WriteBatch& batch, const SendEvent& item);
-  ItemResult apply(const WriteBatch& batch, const Control& item);
-  ItemResult apply(const WriteBatch& batch, const Restart& item);
-  ItemResult apply(const WriteBatch& batch, const Import& item);
-  ItemResult apply(const WriteBatch& batch, const Heard& item);
-  ItemResult apply(const WriteBatch& batch, const Claim& item);
-  ItemResult apply(const WriteBatch& batch, const Release& item);
-  ItemResult apply(const WriteBatch& batch, const Renew& item);
+  ItemResult apply(const WriteBatch& batch, const Create& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const CreateBatch& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const AppendEntry& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const SetStatus& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const SendEvent& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Control& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Restart& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Import& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Heard& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Claim& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Release& item) REQUIRES(data_->mutex);
+  ItemResult apply(const WriteBatch& batch, const Renew& item) REQUIRES(data_->mutex);
 
-  void check_fence(const Owner& owner) const;
-  bool is_current(const Owner& owner) const;
+  void check_fence(const Owner& owner) const REQUIRES(data_->mutex);
+  bool is_current(const Owner& owner) const REQUIRES(data_->mutex);
   static const Owner& owner_of(const WriteBatch& batch);
-  Instance* owned(const WriteBatch& batch, InstanceKey key);
-  const Instance& known(InstanceKey key) const;
-  void move(Instance& instance, Status status, OwnerId owner);
-  Created create(const WriteBatch& batch, const Create& item);
-  void append(Instance& instance, const Entry& entry);
-  void add(Instance instance);
-  void notify(const Instance& instance, Notice::Kind kind);
-  void remove_generations(const std::string& workflow, const std::string& id, std::uint32_t up_to);
-  Loaded loaded(const Instance& instance) const;
-  InstanceKey begin_generation(const Instance& old, const Restart& item, const Kept& kept);
-  void take(InstanceKey instance, std::int64_t event);
-  void claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner, Claimed& claimed);
-  std::uint32_t replace_dead();
-  void give_back(OwnerId owner);
+  Instance* owned(const WriteBatch& batch, InstanceKey key) REQUIRES(data_->mutex);
+  const Instance& known(InstanceKey key) const REQUIRES(data_->mutex);
+  void move(const Instance& instance, Status status, OwnerId owner) REQUIRES(data_->mutex);
+  void put(InstanceKey key, Status status, OwnerId owner) REQUIRES(data_->mutex);
+  Created create(const WriteBatch& batch, const Create& item) REQUIRES(data_->mutex);
+  void append(Instance& instance, const Entry& entry) REQUIRES(data_->mutex);
+  void add(Instance instance) REQUIRES(data_->mutex);
+  void notify(const Instance& instance, Notice::Kind kind) REQUIRES(data_->mutex);
+  void remove_generations(const std::string& workflow, const std::string& id, std::uint32_t up_to)
+      REQUIRES(data_->mutex);
+  Loaded loaded(const Instance& instance) const REQUIRES(data_->mutex);
+  InstanceKey begin_generation(const Instance& old, const Restart& item, const Kept& kept) REQUIRES(data_->mutex);
+  void take(InstanceKey instance, std::int64_t event) REQUIRES(data_->mutex);
+  void claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner, Claimed& claimed)
+      REQUIRES(data_->mutex);
+  std::uint32_t replace_dead() REQUIRES(data_->mutex);
+  void give_back(OwnerId owner) REQUIRES(data_->mutex);
 
   std::shared_ptr<Data> data_;
   pid_t pid_;

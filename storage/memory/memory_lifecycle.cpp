@@ -11,15 +11,15 @@
 namespace workflows::storage::memory {
 
 void MemoryStore::notify(const Instance& instance, Notice::Kind kind) {
-  auto& notices = data_->notices[instance.info.owner];
-  notices.push_back({.id = ++data_->last_notice, .instance = instance.info.key, .kind = kind});
+  auto& notices = data_->tables.notices[instance.info.owner];
+  notices.push_back({.id = ++data_->tables.last_notice, .instance = instance.info.key, .kind = kind});
   on_undo([&notices] { notices.pop_back(); });
 }
 
 ItemResult MemoryStore::apply(const WriteBatch&, const Control& item) {
-  const auto found = data_->keys.find({item.workflow, item.id});
-  if (found == data_->keys.end()) return Controlled{.refused = ErrorCode::instance_not_found};
-  auto& instance = data_->instances.at(found->second);
+  const auto found = data_->tables.keys.find({item.workflow, item.id});
+  if (found == data_->tables.keys.end()) return Controlled{.refused = ErrorCode::instance_not_found};
+  auto& instance = data_->tables.instances.at(found->second);
   const auto next = transition(instance.info.status, item.verb, instance.info.owner != 0, instance.history.empty());
   Controlled done{.refused = {}, .found = instance.info.status, .key = instance.info.key};
   if (next.notice) notify(instance, *next.notice);
@@ -52,9 +52,9 @@ ItemResult MemoryStore::apply(const WriteBatch&, const Control& item) {
 }
 
 ItemResult MemoryStore::apply(const WriteBatch&, const Restart& item) {
-  const auto found = data_->keys.find({item.workflow, item.id});
-  if (found == data_->keys.end()) return Controlled{.refused = ErrorCode::instance_not_found};
-  auto& old = data_->instances.at(found->second);
+  const auto found = data_->tables.keys.find({item.workflow, item.id});
+  if (found == data_->tables.keys.end()) return Controlled{.refused = ErrorCode::instance_not_found};
+  auto& old = data_->tables.instances.at(found->second);
   Controlled done{.refused = {}, .found = old.info.status, .key = old.info.key};
   if (old.info.status == Status::rolling_back) {
     done.refused = ErrorCode::invalid_transition;
@@ -75,7 +75,7 @@ ItemResult MemoryStore::apply(const WriteBatch&, const Restart& item) {
 }
 
 InstanceKey MemoryStore::begin_generation(const Instance& old, const Restart& item, const Kept& kept) {
-  const auto key = ++data_->last_key;
+  const auto key = ++data_->tables.last_key;
   Instance next{.info = old.info, .params = old.params, .retention = old.retention, .history = {}};
   next.info.key = key;
   ++next.info.generation;
@@ -86,29 +86,29 @@ InstanceKey MemoryStore::begin_generation(const Instance& old, const Restart& it
   next.info.expires.reset();
   std::map<std::int64_t, std::int64_t> events;
   if (item.keep) {
-    for (const auto id : std::vector(data_->inbox_of[old.info.key])) {
-      Event copy = data_->inbox.at(id);
+    for (const auto id : std::vector(data_->tables.inbox_of[old.info.key])) {
+      Event copy = data_->tables.inbox.at(id);
       copy.instance = key;
       copy.event.taken = std::ranges::count(kept.taken, id) > 0;
-      copy.event.id = events[id] = ++data_->last_event;
-      data_->inbox_of[key].push_back(copy.event.id);
-      data_->inbox[copy.event.id] = copy;
-      on_undo([this, key, made = copy.event.id] {
-        data_->inbox.erase(made);
-        data_->inbox_of.erase(key);
+      copy.event.id = events[id] = ++data_->tables.last_event;
+      data_->tables.inbox_of[key].push_back(copy.event.id);
+      data_->tables.inbox[copy.event.id] = copy;
+      on_undo([this, key, made = copy.event.id]() REQUIRES(data_->mutex) {
+        data_->tables.inbox.erase(made);
+        data_->tables.inbox_of.erase(key);
       });
     }
   }
   for (Entry entry : kept.entries) {
     if (entry.event != 0) entry.event = events.at(entry.event);
-    next.history.push_back({++data_->last_entry, std::move(entry)});
+    next.history.push_back({++data_->tables.last_entry, std::move(entry)});
   }
   add(std::move(next));
   return key;
 }
 
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Heard& item) {
-  auto& notices = data_->notices[owner_of(batch).id];
+  auto& notices = data_->tables.notices[owner_of(batch).id];
   on_undo([&notices, before = notices] { notices = before; });
   std::erase_if(notices, [&](const Notice& notice) { return notice.id <= item.last; });
   return Done{};
@@ -116,29 +116,29 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Heard& item) {
 
 void MemoryStore::remove_generations(const std::string& workflow, const std::string& id, std::uint32_t up_to) {
   std::vector<InstanceKey> keys;
-  for (auto& [key, instance] : data_->instances) {
+  for (auto& [key, instance] : data_->tables.instances) {
     const InstanceInfo& info = instance.info;
     if (info.workflow != workflow || info.id != id || info.generation > up_to) continue;
     if (info.owner != 0) notify(instance, Notice::Kind::lost);
     keys.push_back(key);
   }
   const std::pair name(workflow, id);
-  if (!keys.empty() && data_->keys.at(name) == keys.back()) {
-    on_undo([this, name, key = keys.back()] { data_->keys[name] = key; });
-    data_->keys.erase(name);
+  if (!keys.empty() && data_->tables.keys.at(name) == keys.back()) {
+    on_undo([this, name, key = keys.back()]() REQUIRES(data_->mutex) { data_->tables.keys[name] = key; });
+    data_->tables.keys.erase(name);
   }
   for (const auto key : keys) {
-    auto node = std::make_shared<decltype(data_->instances)::node_type>(data_->instances.extract(key));
+    auto node = std::make_shared<decltype(data_->tables.instances)::node_type>(data_->tables.instances.extract(key));
     const Instance& gone = node->mapped();
-    data_->unfinished[{gone.info.status, gone.info.owner}].erase(key);
+    data_->tables.unfinished[{gone.info.status, gone.info.owner}].erase(key);
     std::vector<Event> events;
-    for (const auto event : data_->inbox_of[key]) events.push_back(data_->inbox.extract(event).mapped());
-    auto ids = std::exchange(data_->inbox_of[key], {});
-    on_undo([this, key, node, events = std::move(events), ids = std::move(ids)] {
-      const Instance& back = data_->instances.insert(std::move(*node)).position->second;
-      if (!is_finished(back.info.status)) data_->unfinished[{back.info.status, back.info.owner}].insert(key);
-      for (const Event& event : events) data_->inbox[event.event.id] = event;
-      data_->inbox_of[key] = ids;
+    for (const auto event : data_->tables.inbox_of[key]) events.push_back(data_->tables.inbox.extract(event).mapped());
+    auto ids = std::exchange(data_->tables.inbox_of[key], {});
+    on_undo([this, key, node, events = std::move(events), ids = std::move(ids)]() REQUIRES(data_->mutex) {
+      const Instance& back = data_->tables.instances.insert(std::move(*node)).position->second;
+      if (!is_finished(back.info.status)) data_->tables.unfinished[{back.info.status, back.info.owner}].insert(key);
+      for (const Event& event : events) data_->tables.inbox[event.event.id] = event;
+      data_->tables.inbox_of[key] = ids;
     });
   }
 }
@@ -146,15 +146,15 @@ void MemoryStore::remove_generations(const std::string& workflow, const std::str
 std::expected<Store::Collected, Error> MemoryStore::collect_garbage(TimePoint now, std::uint64_t limit) {
   Collected collected;
   std::vector<InstanceInfo> expired;
-  const auto seen = read([&] {
-    for (const auto& [key, instance] : data_->instances)
+  const auto seen = read([&]() REQUIRES(data_->mutex) {
+    for (const auto& [key, instance] : data_->tables.instances)
       if (instance.info.expires && *instance.info.expires <= now) expired.push_back(instance.info);
   });
   if (!seen) return std::unexpected(seen.error());
   if (expired.empty()) return collected;
   collected.more = expired.size() > limit;
   if (collected.more) expired.resize(limit);
-  const auto written = write([&] {
+  const auto written = write([&]() REQUIRES(data_->mutex) {
     for (const InstanceInfo& info : expired) remove_generations(info.workflow, info.id, info.generation);
   });
   if (!written) return std::unexpected(written.error());

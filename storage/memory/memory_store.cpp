@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "engine/testing/planted_bug.h"
@@ -14,27 +15,36 @@ namespace workflows::storage::memory {
 
 std::expected<void, Error> MemoryStore::write(const std::function<void()>& work) {
   if (const auto error = unusable()) return std::unexpected(*error);
-  const std::lock_guard lock(data_->mutex);
+  const values::MutexLock lock(data_->mutex);
   try {
     work();
   } catch (const Failed& failure) {
-    for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
+    undo();
     return std::unexpected(failure.error);
+  } catch (const std::bad_alloc&) {
+    undo();
+    return std::unexpected(out_of_memory());
   }
   ++counters_.transactions;
   if (std::exchange(undo_, {}).empty()) return {};  // nothing that others would look for
   // `changed` tells of the commits of others.
-  if (seen_commits_ == data_->commits) ++seen_commits_;
-  ++data_->commits;
+  if (seen_commits_ == data_->tables.commits) ++seen_commits_;
+  ++data_->tables.commits;
   return {};
+}
+
+void MemoryStore::undo() {
+  for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
 }
 
 std::expected<void, Error> MemoryStore::read(const std::function<void()>& work) {
   if (const auto error = unusable()) return std::unexpected(*error);
-  const std::lock_guard lock(data_->mutex);
+  const values::MutexLock lock(data_->mutex);
   try {
     work();
-  } catch (const Failed& failure) { return std::unexpected(failure.error); }
+  } catch (const Failed& failure) { return std::unexpected(failure.error); } catch (const std::bad_alloc&) {
+    return std::unexpected(out_of_memory());
+  }
   ++counters_.statements;
   return {};
 }
@@ -49,11 +59,12 @@ std::optional<Error> MemoryStore::unusable() const {
 
 std::expected<std::vector<ItemResult>, Error> MemoryStore::commit(const WriteBatch& batch) {
   std::vector<ItemResult> results;
-  const auto written = write([&] {
+  const auto written = write([&]() REQUIRES(data_->mutex) {
     if (batch.owner) check_fence(*batch.owner);
     for (const Item& item : batch.items) {
       ++counters_.statements;
-      results.push_back(std::visit([&](const auto& typed) { return apply(batch, typed); }, item));
+      results.push_back(
+          std::visit([&](const auto& typed) REQUIRES(data_->mutex) { return apply(batch, typed); }, item));
     }
   });
   if (!written) return std::unexpected(written.error());
@@ -61,8 +72,8 @@ std::expected<std::vector<ItemResult>, Error> MemoryStore::commit(const WriteBat
 }
 
 bool MemoryStore::is_current(const Owner& owner) const {
-  const auto row = data_->owners.find(owner.id);
-  return row != data_->owners.end() && row->second.owner.epoch == owner.epoch;
+  const auto row = data_->tables.owners.find(owner.id);
+  return row != data_->tables.owners.end() && row->second.owner.epoch == owner.epoch;
 }
 
 void MemoryStore::check_fence(const Owner& owner) const {
@@ -72,7 +83,7 @@ void MemoryStore::check_fence(const Owner& owner) const {
         fmt::format("the ownership was lost: another engine replaced owner {}, because it did not renew its lease in "
                     "time or it was closed. Nothing was written. Start a new engine to go on",
                     owner.id));
-  if (data_->owners.at(owner.id).store != this)
+  if (data_->tables.owners.at(owner.id).store != this)
     refuse(fmt::format("owner {} was opened through another connection and writes through that one", owner.id));
 }
 
@@ -84,31 +95,32 @@ const Owner& MemoryStore::owner_of(const WriteBatch& batch) {
 // Null if somebody else has ended it.
 Instance* MemoryStore::owned(const WriteBatch& batch, InstanceKey key) {
   const auto& owner = owner_of(batch);
-  const auto found = data_->instances.find(key);
-  if (found == data_->instances.end()) return nullptr;
+  const auto found = data_->tables.instances.find(key);
+  if (found == data_->tables.instances.end()) return nullptr;
   return found->second.info.owner == owner.id || WORKFLOWS_PLANTED(stale_owner_writes) ? &found->second : nullptr;
 }
 
 const Instance& MemoryStore::known(InstanceKey key) const {
-  const auto found = data_->instances.find(key);
-  if (found == data_->instances.end())
+  const auto found = data_->tables.instances.find(key);
+  if (found == data_->tables.instances.end())
     throw Failed{
         {ErrorCode::instance_not_found, fmt::format("there is no instance with key {} in this database", key)}};
   return found->second;
 }
 
-void MemoryStore::move(Instance& instance, Status status, OwnerId owner) {
-  const auto place = [this](Status s, OwnerId o) -> auto& { return data_->unfinished[{s, o}]; };
-  const auto key = instance.info.key;
-  const auto shift = [this, key, place](Status s, OwnerId o) {
-    auto& moved = data_->instances.at(key);
-    if (!is_finished(moved.info.status)) place(moved.info.status, moved.info.owner).erase(key);
-    if (!is_finished(s)) place(s, o).insert(key);
-    moved.info.status = s;
-    moved.info.owner = o;
-  };
-  on_undo([shift, from = instance.info.status, before = instance.info.owner] { shift(from, before); });
-  shift(status, owner);
+void MemoryStore::move(const Instance& instance, Status status, OwnerId owner) {
+  const InstanceInfo& info = instance.info;
+  on_undo([this, key = info.key, from = info.status, before = info.owner]()
+              REQUIRES(data_->mutex) { put(key, from, before); });
+  put(info.key, status, owner);
+}
+
+void MemoryStore::put(InstanceKey key, Status status, OwnerId owner) {
+  InstanceInfo& info = data_->tables.instances.at(key).info;
+  if (!is_finished(info.status)) data_->tables.unfinished[{info.status, info.owner}].erase(key);
+  if (!is_finished(status)) data_->tables.unfinished[{status, owner}].insert(key);
+  info.status = status;
+  info.owner = owner;
 }
 
 ItemResult MemoryStore::apply(const WriteBatch& batch, const CreateBatch& item) {
@@ -121,12 +133,12 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Create& item) { ret
 
 Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
   const OwnerId owner = item.owned ? owner_of(batch).id : 0;
-  const auto existing = data_->keys.find({item.workflow, item.id});
-  if (existing != data_->keys.end() && !WORKFLOWS_PLANTED(two_instances_of_an_id)) {
-    const auto& instance = data_->instances.at(existing->second);
+  const auto existing = data_->tables.keys.find({item.workflow, item.id});
+  if (existing != data_->tables.keys.end() && !WORKFLOWS_PLANTED(two_instances_of_an_id)) {
+    const auto& instance = data_->tables.instances.at(existing->second);
     return Created{.key = existing->second, .existed = true, .same_params = instance.params == item.params};
   }
-  const auto key = ++data_->last_key;
+  const auto key = ++data_->tables.last_key;
   add({.info = {.key = key,
                 .workflow = item.workflow,
                 .id = item.id,
@@ -147,17 +159,18 @@ Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
 void MemoryStore::add(Instance instance) {
   const auto key = instance.info.key;
   const std::pair name(instance.info.workflow, instance.info.id);
-  if (!is_finished(instance.info.status)) data_->unfinished[{instance.info.status, instance.info.owner}].insert(key);
-  data_->instances.emplace(key, std::move(instance));
-  const auto before = std::exchange(data_->keys[name], key);
-  on_undo([this, key, name, before] {
-    const auto& made = data_->instances.at(key);
-    data_->unfinished[{made.info.status, made.info.owner}].erase(key);
-    data_->instances.erase(key);
+  if (!is_finished(instance.info.status))
+    data_->tables.unfinished[{instance.info.status, instance.info.owner}].insert(key);
+  data_->tables.instances.emplace(key, std::move(instance));
+  const auto before = std::exchange(data_->tables.keys[name], key);
+  on_undo([this, key, name, before]() REQUIRES(data_->mutex) {
+    const auto& made = data_->tables.instances.at(key);
+    data_->tables.unfinished[{made.info.status, made.info.owner}].erase(key);
+    data_->tables.instances.erase(key);
     if (before == 0)
-      data_->keys.erase(name);
+      data_->tables.keys.erase(name);
     else
-      data_->keys[name] = before;
+      data_->tables.keys[name] = before;
   });
 }
 
@@ -172,7 +185,7 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const AppendEntry& item) 
 }
 
 void MemoryStore::append(Instance& instance, const Entry& entry) {
-  instance.history.push_back({++data_->last_entry, entry});
+  instance.history.push_back({++data_->tables.last_entry, entry});
   on_undo([&instance, info = instance.info] {
     instance.history.pop_back();
     instance.info = info;
@@ -190,8 +203,8 @@ void MemoryStore::append(Instance& instance, const Entry& entry) {
 }
 
 void MemoryStore::take(InstanceKey instance, std::int64_t event) {
-  const auto found = data_->inbox.find(event);
-  if (found == data_->inbox.end() || found->second.instance != instance || found->second.event.taken)
+  const auto found = data_->tables.inbox.find(event);
+  if (found == data_->tables.inbox.end() || found->second.instance != instance || found->second.event.taken)
     refuse(fmt::format("event {} of instance {} does not exist or was taken before; nothing was written", event,
                        instance));
   auto& row = found->second.event;
@@ -214,22 +227,24 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const SetStatus& item) {
 }
 
 ItemResult MemoryStore::apply(const WriteBatch&, const SendEvent& item) {
-  const auto found = data_->keys.find({item.workflow, item.id});
-  if (found == data_->keys.end()) return Sent{.refused = ErrorCode::instance_not_found};
+  const auto found = data_->tables.keys.find({item.workflow, item.id});
+  if (found == data_->tables.keys.end()) return Sent{.refused = ErrorCode::instance_not_found};
   const auto key = found->second;
-  if (is_finished(data_->instances.at(key).info.status)) return Sent{.refused = ErrorCode::instance_finished};
-  auto& inbox = data_->inbox_of[key];
-  const auto is_same = [&](std::int64_t id) { return data_->inbox.at(id).event_id == item.event_id; };
+  if (is_finished(data_->tables.instances.at(key).info.status)) return Sent{.refused = ErrorCode::instance_finished};
+  auto& inbox = data_->tables.inbox_of[key];
+  const auto is_same = [&](std::int64_t id)
+                           REQUIRES(data_->mutex) { return data_->tables.inbox.at(id).event_id == item.event_id; };
   if (!item.event_id.empty() && std::ranges::any_of(inbox, is_same))
     return Sent{.refused = std::nullopt, .duplicate = true};
-  const std::int64_t id = ++data_->last_event;
-  data_->inbox[id] = {.instance = key,
-                      .event_id = item.event_id,
-                      .event = {.id = id, .type = item.type, .payload = item.payload, .at = item.at, .taken = false}};
+  const std::int64_t id = ++data_->tables.last_event;
+  data_->tables.inbox[id] = {
+      .instance = key,
+      .event_id = item.event_id,
+      .event = {.id = id, .type = item.type, .payload = item.payload, .at = item.at, .taken = false}};
   inbox.push_back(id);
-  on_undo([this, key, id] {
-    data_->inbox.erase(id);
-    data_->inbox_of[key].pop_back();
+  on_undo([this, key, id]() REQUIRES(data_->mutex) {
+    data_->tables.inbox.erase(id);
+    data_->tables.inbox_of[key].pop_back();
   });
   return Sent{};
 }
@@ -247,12 +262,12 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Claim& item) {
 void MemoryStore::claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner,
                         Claimed& claimed) {
   std::vector<InstanceKey> found;
-  for (const auto key : data_->unfinished[{from, 0}]) {
+  for (const auto key : data_->tables.unfinished[{from, 0}]) {
     if (found.size() >= limit) break;
-    if (std::ranges::count(item.workflows, data_->instances.at(key).info.workflow) > 0) found.push_back(key);
+    if (std::ranges::count(item.workflows, data_->tables.instances.at(key).info.workflow) > 0) found.push_back(key);
   }
   for (const auto key : found) {
-    auto& instance = data_->instances.at(key);
+    auto& instance = data_->tables.instances.at(key);
     move(instance, to, owner);
     claimed.instances.push_back(instance.info);
   }
@@ -268,7 +283,7 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Release& item) {
 }
 
 ItemResult MemoryStore::apply(const WriteBatch& batch, const Renew& item) {
-  auto& row = data_->owners.at(owner_of(batch).id);
+  auto& row = data_->tables.owners.at(owner_of(batch).id);
   on_undo([&row, before = row.lease_until] { row.lease_until = before; });
   row.lease_until = data_->now() + item.lease;
   return Done{};
@@ -276,12 +291,12 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const Renew& item) {
 
 std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
   Owner opened;
-  const auto written = write([&] {
-    for (const auto& [id, row] : data_->owners)
+  const auto written = write([&]() REQUIRES(data_->mutex) {
+    for (const auto& [id, row] : data_->tables.owners)
       if (row.store == this) refuse(fmt::format("this connection has an owner already: {}. Close it first", id));
     replace_dead();
-    opened = {.id = ++data_->last_owner, .epoch = 1};
-    data_->owners[opened.id] = {.owner = opened, .lease_until = data_->now() + lease, .store = this};
+    opened = {.id = ++data_->tables.last_owner, .epoch = 1};
+    data_->tables.owners[opened.id] = {.owner = opened, .lease_until = data_->now() + lease, .store = this};
   });
   if (!written) return std::unexpected(written.error());
   return opened;
@@ -289,32 +304,32 @@ std::expected<Owner, Error> MemoryStore::open_owner(Millis lease) {
 
 std::expected<std::uint32_t, Error> MemoryStore::replace_dead_owners() {
   std::uint32_t replaced = 0;
-  const auto written = write([&] { replaced = replace_dead(); });
+  const auto written = write([&]() REQUIRES(data_->mutex) { replaced = replace_dead(); });
   if (!written) return std::unexpected(written.error());
   return replaced;
 }
 
 std::uint32_t MemoryStore::replace_dead() {
   std::vector<OwnerId> dead;
-  for (const auto& [id, row] : data_->owners)
+  for (const auto& [id, row] : data_->tables.owners)
     if (row.store != this && (row.store == nullptr || row.lease_until <= data_->now())) dead.push_back(id);
   for (const auto id : dead) give_back(id);
   return static_cast<std::uint32_t>(dead.size());
 }
 
 std::expected<void, Error> MemoryStore::close_owner(const Owner& owner) {
-  return write([&] {
+  return write([&]() REQUIRES(data_->mutex) {
     if (is_current(owner)) give_back(owner.id);
   });
 }
 
 void MemoryStore::give_back(OwnerId owner) {
   std::vector<InstanceKey> held;
-  for (const auto& [place, keys] : data_->unfinished)
+  for (const auto& [place, keys] : data_->tables.unfinished)
     if (place.second == owner) held.insert(held.end(), keys.begin(), keys.end());
   if (WORKFLOWS_PLANTED(dead_owner_keeps_instances)) held.clear();
   for (const auto key : held) {
-    auto& instance = data_->instances.at(key);
+    auto& instance = data_->tables.instances.at(key);
     const Status status = instance.info.status;
     move(instance,
          status == Status::running             ? Status::queued
@@ -322,23 +337,23 @@ void MemoryStore::give_back(OwnerId owner) {
                                                : status,
          0);
   }
-  data_->notices.erase(owner);
-  data_->owners.erase(owner);
+  data_->tables.notices.erase(owner);
+  data_->tables.owners.erase(owner);
 }
 
 std::expected<bool, Error> MemoryStore::changed() {
   if (const auto error = unusable()) return std::unexpected(*error);
-  const std::lock_guard lock(data_->mutex);
-  return std::exchange(seen_commits_, data_->commits) != data_->commits;
+  const values::MutexLock lock(data_->mutex);
+  return std::exchange(seen_commits_, data_->tables.commits) != data_->tables.commits;
 }
 
 std::expected<Store::Arrivals, Error> MemoryStore::arrivals(OwnerId owner, std::int64_t after, std::uint32_t limit) {
   Arrivals arrived{.events = {}, .last = after};
-  const auto done = read([&] {
-    for (auto row = data_->inbox.upper_bound(after); row != data_->inbox.end() && arrived.events.size() < limit;
-         ++row) {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    for (auto row = data_->tables.inbox.upper_bound(after);
+         row != data_->tables.inbox.end() && arrived.events.size() < limit; ++row) {
       arrived.last = row->first;
-      if (data_->instances.at(row->second.instance).info.owner == owner)
+      if (data_->tables.instances.at(row->second.instance).info.owner == owner)
         arrived.events.push_back({.instance = row->second.instance, .event = row->second.event});
     }
   });
@@ -348,9 +363,9 @@ std::expected<Store::Arrivals, Error> MemoryStore::arrivals(OwnerId owner, std::
 
 std::expected<std::vector<InstanceKey>, Error> MemoryStore::with_untaken_events(OwnerId owner) {
   std::set<InstanceKey> keys;
-  const auto done = read([&] {
-    for (const auto& [id, row] : data_->inbox) {
-      const auto& instance = data_->instances.at(row.instance);
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    for (const auto& [id, row] : data_->tables.inbox) {
+      const auto& instance = data_->tables.instances.at(row.instance);
       if (!row.event.taken && instance.info.owner == owner && !is_finished(instance.info.status))
         keys.insert(row.instance);
     }
@@ -367,22 +382,23 @@ std::expected<void, Error> MemoryStore::together(const std::function<void()>& re
 Loaded MemoryStore::loaded(const Instance& instance) const {
   Loaded loaded{.info = instance.info, .params = instance.params, .history = {}, .inbox = {}};
   for (const auto& [cursor, entry] : instance.history) loaded.history.push_back(entry);
-  if (const auto inbox = data_->inbox_of.find(instance.info.key); inbox != data_->inbox_of.end())
-    for (const auto id : inbox->second) loaded.inbox.push_back(data_->inbox.at(id).event);
+  if (const auto inbox = data_->tables.inbox_of.find(instance.info.key); inbox != data_->tables.inbox_of.end())
+    for (const auto id : inbox->second) loaded.inbox.push_back(data_->tables.inbox.at(id).event);
   return loaded;
 }
 
 std::expected<Loaded, Error> MemoryStore::load(InstanceKey key) {
   Loaded result;
-  const auto done = read([&] { result = loaded(known(key)); });
+  const auto done = read([&]() REQUIRES(data_->mutex) { result = loaded(known(key)); });
   if (!done) return std::unexpected(done.error());
   return result;
 }
 
 std::expected<std::vector<Notice>, Error> MemoryStore::notices(OwnerId owner) {
   std::vector<Notice> found;
-  const auto done = read([&] {
-    if (const auto notices = data_->notices.find(owner); notices != data_->notices.end()) found = notices->second;
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    if (const auto notices = data_->tables.notices.find(owner); notices != data_->tables.notices.end())
+      found = notices->second;
   });
   if (!done) return std::unexpected(done.error());
   return found;
@@ -391,8 +407,8 @@ std::expected<std::vector<Notice>, Error> MemoryStore::notices(OwnerId owner) {
 std::expected<std::vector<InstanceInfo>, Error> MemoryStore::generations(const std::string& workflow,
                                                                          const std::string& id) {
   std::vector<InstanceInfo> infos;
-  const auto done = read([&] {
-    for (const auto& [key, instance] : data_->instances)
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    for (const auto& [key, instance] : data_->tables.instances)
       if (instance.info.workflow == workflow && instance.info.id == id) infos.push_back(instance.info);
   });
   if (!done) return std::unexpected(done.error());
@@ -402,9 +418,9 @@ std::expected<std::vector<InstanceInfo>, Error> MemoryStore::generations(const s
 
 std::expected<InstanceKey, Error> MemoryStore::newest_generation(InstanceKey key) {
   InstanceKey newest = 0;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     const InstanceInfo& info = known(key).info;
-    newest = data_->keys.at({info.workflow, info.id});
+    newest = data_->tables.keys.at({info.workflow, info.id});
   });
   if (!done) return std::unexpected(done.error());
   return newest;
@@ -412,7 +428,7 @@ std::expected<InstanceKey, Error> MemoryStore::newest_generation(InstanceKey key
 
 std::expected<std::vector<RecordedEntry>, Error> MemoryStore::entries(InstanceKey key, std::int64_t after) {
   std::vector<RecordedEntry> entries;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     for (const auto& recorded : known(key).history)
       if (recorded.cursor > after) entries.push_back(recorded);
   });
@@ -423,9 +439,9 @@ std::expected<std::vector<RecordedEntry>, Error> MemoryStore::entries(InstanceKe
 std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(const std::string& workflow,
                                                                     const std::string& id) {
   std::optional<InstanceInfo> info;
-  const auto done = read([&] {
-    const auto found = data_->keys.find({workflow, id});
-    if (found != data_->keys.end()) info = data_->instances.at(found->second).info;
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    const auto found = data_->tables.keys.find({workflow, id});
+    if (found != data_->tables.keys.end()) info = data_->tables.instances.at(found->second).info;
   });
   if (!done) return std::unexpected(done.error());
   return info;
@@ -433,9 +449,9 @@ std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(const std::s
 
 std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(InstanceKey key) {
   std::optional<InstanceInfo> info;
-  const auto done = read([&] {
-    const auto found = data_->instances.find(key);
-    if (found != data_->instances.end()) info = found->second.info;
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    const auto found = data_->tables.instances.find(key);
+    if (found != data_->tables.instances.end()) info = found->second.info;
   });
   if (!done) return std::unexpected(done.error());
   return info;
@@ -443,7 +459,7 @@ std::expected<std::optional<InstanceInfo>, Error> MemoryStore::find(InstanceKey 
 
 std::expected<InstanceStatus, Error> MemoryStore::status(InstanceKey key) {
   InstanceStatus status;
-  const auto done = read([&] {
+  const auto done = read([&]() REQUIRES(data_->mutex) {
     const auto& instance = known(key);
     const Entry last = instance.history.empty() ? Entry{} : instance.history.back().entry;
     status = outcome_of(instance.info.status, last);
@@ -458,9 +474,9 @@ std::expected<std::vector<InstanceInfo>, Error> MemoryStore::list(const ListQuer
     return (!query.workflow || info.workflow == *query.workflow) && (!query.status || info.status == *query.status) &&
            (!query.created_after || info.created > *query.created_after) && info.id.starts_with(query.id_prefix);
   };
-  const auto done = read([&] {
-    auto row = data_->instances.upper_bound(query.after);
-    for (; row != data_->instances.end() && infos.size() < query.limit; ++row)
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    auto row = data_->tables.instances.upper_bound(query.after);
+    for (; row != data_->tables.instances.end() && infos.size() < query.limit; ++row)
       if (matches(row->second.info)) infos.push_back(row->second.info);
   });
   if (!done) return std::unexpected(done.error());

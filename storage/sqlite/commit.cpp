@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <ranges>
 
 #include "storage/lifecycle.h"
@@ -60,6 +61,9 @@ std::expected<void, Error> SqliteStore::write(const std::function<void()>& work)
   } catch (const Failed& failure) {
     if (failure.disk) poison(failure.error);
     return std::unexpected(failure.error);
+  } catch (const std::bad_alloc&) {  // what is known beside the file may be half changed
+    poison(out_of_memory());
+    return std::unexpected(*poisoned_);
   }
 }
 

@@ -27,7 +27,9 @@ std::expected<void, Error> SqliteStore::read(const std::function<void()>& work) 
     if (!connection_->in_transaction()) snapshot.emplace(*connection_);
     work();
     return {};
-  } catch (const Failed& failure) { return std::unexpected(failure.error); }
+  } catch (const Failed& failure) { return std::unexpected(failure.error); } catch (const std::bad_alloc&) {
+    return std::unexpected(out_of_memory());
+  }
 }
 
 std::expected<bool, Error> SqliteStore::changed() {

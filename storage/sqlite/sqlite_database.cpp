@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <mutex>
-
+#include "engine/values/mutex.h"
 #include "storage/sqlite/open_checks.h"
 #include "storage/sqlite/schema.h"
 
@@ -12,7 +11,7 @@ namespace {
 
 // POSIX drops all of a process's locks on a file when any handle to it is closed. So no connection may be opened while
 // `create_file` has a handle of its own.
-std::mutex opening_mutex;
+values::Mutex opening_mutex;
 
 // Without its statistics of memory SQLite takes no lock for each allocation. They can be switched off only before
 // SQLite is first used: where a program has used it already, they stay on.
@@ -42,7 +41,7 @@ class SqliteDatabase final : public Database {
 void SqliteDatabase::prepare() {
   do_without_memory_statistics();
   if (!options_.read_only) {
-    const std::lock_guard lock(opening_mutex);
+    const values::MutexLock lock(opening_mutex);
     if (options_.create) create_file(path_);
   }
   const auto connection = open_connection();
@@ -92,7 +91,7 @@ std::expected<std::unique_ptr<Store>, Error> SqliteDatabase::connect() {
 }
 
 std::unique_ptr<Connection> SqliteDatabase::open_connection() {
-  const std::lock_guard lock(opening_mutex);
+  const values::MutexLock lock(opening_mutex);
   const auto mode = options_.read_only ? Connection::Mode::read_only : Connection::Mode::read_write;
   return std::make_unique<Connection>(path_, mode, busy_timeout_);
 }

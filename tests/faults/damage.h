@@ -19,13 +19,13 @@
 
 namespace workflows::testing {
 
+inline bool is_long() {
+  const char* asked = std::getenv("WORKFLOWS_FAULTS");
+  return asked != nullptr && std::string_view(asked) == "all";
+}
+
 class Damage : public ::testing::Test {
  protected:
-  static bool is_long() {
-    const char* asked = std::getenv("WORKFLOWS_FAULTS");
-    return asked != nullptr && std::string_view(asked) == "all";
-  }
-
   std::string path() const { return folder_.path() / "test.db"; }
 
   void start_over() {

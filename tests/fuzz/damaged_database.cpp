@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,6 +10,7 @@
 
 #include "engine/values/text.h"
 #include "storage/sqlite/sqlite_database.h"
+#include "tests/fuzz/promise.h"
 #include "tests/support/passing_vfs.h"
 #include "tests/support/temp_dir.h"
 
@@ -27,12 +26,6 @@ const std::string kSides[] = {"", "-wal"};
 class FastDisk final : public testing::PassingVfs {
   int sync(File&, int) override { return SQLITE_OK; }
 };
-
-void require(bool holds, const std::string& promise) {
-  if (holds) return;
-  std::fprintf(stderr, "Broken: %s\n", promise.c_str());
-  std::abort();
-}
 
 template <class T>
 T must(std::expected<T, Error> result) {

@@ -4,33 +4,21 @@
 #include <workflows/config.h>
 #include <workflows/error.h>
 #include <workflows/failure.h>
+#include <workflows/history.h>
 #include <workflows/host.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/values/iso_time.h"
 #include "engine/values/json.h"
 #include "engine/values/text.h"
+#include "tests/fuzz/promise.h"
 
 namespace workflows::fuzz {
 namespace {
-
-void require(bool holds, const char* promise) {
-  if (holds) return;
-  std::fprintf(stderr, "Broken: %s\n", promise);
-  std::abort();
-}
-
-// Whatever was given, the message is text that can be shown.
-void require_shown(const WorkflowsError& error) {
-  const std::string_view message = error.what();
-  require(!message.empty() && message.size() < 2000, "a message has a reasonable length");
-  require(values::as_valid_utf8(message) == message, "a message is valid UTF-8");
-}
 
 // What is read comes back as it was written, unless floating point is in it.
 template <class T>
@@ -41,7 +29,7 @@ void decode(std::string_view text) {
     require(!values::json_problem(written), "a value is written as valid JSON");
     if constexpr (!std::same_as<T, boost::json::value>)
       require(Codec<T>::decode(written) == value, "a value comes back as it was written");
-  } catch (const SerializationError& error) { require_shown(error); }
+  } catch (const SerializationError& error) { require_shown(std::string_view(error.what())); }
 }
 
 }  // namespace
@@ -52,7 +40,24 @@ void duration(std::string_view text) {
     require(parsed >= Millis(0) && parsed <= kMaxDuration, "a duration is from zero to ten years");
     require(parse_duration(std::string(text) + " 0 s") == parsed, "adding nothing changes nothing");
     require(parse_duration(std::to_string(parsed.count()) + "ms") == parsed, "milliseconds are exact");
-  } catch (const InvalidDurationError& error) { require_shown(error); }
+  } catch (const InvalidDurationError& error) { require_shown(std::string_view(error.what())); }
+}
+
+void iso_time(std::string_view text) {
+  const auto parsed = values::parse_iso_time(text);
+  if (!parsed) return;
+  const auto again = values::parse_iso_time(values::iso_time(*parsed));
+  require(again == parsed, "a time comes back as it was written");
+}
+
+void history_document(std::string_view text) {
+  named([&] {
+    const HistoryDocument document = parse_history(text);
+    const std::string written = to_json(document);
+    require(to_json(parse_history(written)) == written, "a document is read as it was written");
+    steps_of(document.history);
+    require(!values::json_problem(to_json(redact(document.history, Redaction::everything))), "a redacted one is JSON");
+  });
 }
 
 void names(std::string_view text) {
@@ -61,7 +66,7 @@ void names(std::string_view text) {
       check(text);
       require(!text.empty() && values::as_valid_utf8(text) == text, "an accepted name is valid UTF-8");
       require(text.size() <= 4 * 256, "an accepted name has at most 256 characters");
-    } catch (const InvalidNameError& error) { require_shown(error); }
+    } catch (const InvalidNameError& error) { require_shown(std::string_view(error.what())); }
   }
 }
 
@@ -70,7 +75,7 @@ void step_config(std::string_view text) {
     const StepConfig config = StepConfig::from_json(text);
     config.check();
     require(StepConfig::from_json(config.to_json()) == config, "a config comes back as it was written");
-  } catch (const InvalidConfigError& error) { require_shown(error); }
+  } catch (const InvalidConfigError& error) { require_shown(std::string_view(error.what())); }
 }
 
 void failure(std::string_view text) {

@@ -7,9 +7,11 @@
 namespace workflows::fuzz {
 
 void duration(std::string_view text);
+void iso_time(std::string_view text);
 void names(std::string_view text);
 void step_config(std::string_view text);
 void failure(std::string_view text);
 void json(std::string_view text);
+void history_document(std::string_view text);
 
 }  // namespace workflows::fuzz

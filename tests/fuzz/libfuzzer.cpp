@@ -1,8 +1,9 @@
-// One fuzzer; CMakeLists.txt says which of inputs.h it feeds.
+// One fuzzer; CMakeLists.txt says which input it feeds.
 
 #include <cstddef>
 #include <cstdint>
 
+#include "tests/fuzz/any_history.h"
 #include "tests/fuzz/command_line.h"
 #include "tests/fuzz/damaged_database.h"
 #include "tests/fuzz/inputs.h"

@@ -82,4 +82,39 @@ async def branches(event: workflows.Event, step: workflows.Step) -> Any:
     return [results, approval.payload, summed, await last()]
 
 
-ALL = [finished, failed, branches]
+# From format 2 on.
+
+
+@workflows.workflow
+async def remembers(event: workflows.Event, step: workflows.Step) -> Any:
+    """What the code got from outside of it, and a race that the wait lost."""
+    values = [step.now().isoformat(), step.random(), str(step.uuid4()), step.patched("since-format-2")]
+    winner = await step.race(step.wait_for_event("never", "never"), step.sleep("short", "1 ms"))
+
+    @step.do("keep")
+    async def keep() -> list[Any]:
+        executed.append("keep")
+        return values
+
+    kept = await keep()
+    approval = await step.wait_for_event("approval", "approved", timeout=None)
+    return [kept == values, winner, approval.payload]
+
+
+@workflows.workflow
+async def undone(event: workflows.Event, step: workflows.Step) -> None:
+    async def unbook(ctx: workflows.StepContext, error: Exception, output: str | None) -> None:
+        executed.append(f"unbook {output}")
+
+    @step.do("book", rollback=unbook)
+    async def book() -> str:
+        executed.append("book")
+        return "seat 7"
+
+    await book()
+    await step.wait_for_event("departure", "left", timeout=None)
+    raise workflows.NonRetryableError("no train")
+
+
+OF_FORMAT_1 = [finished, failed, branches]
+ALL = [*OF_FORMAT_1, remembers, undone]

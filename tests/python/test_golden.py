@@ -1,9 +1,11 @@
-"""Files of earlier formats are opened, migrated, continued and replayed (tests/golden)."""
+"""Databases and exported histories of earlier formats are opened, migrated, continued and replayed (tests/golden)."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,13 +62,63 @@ async def test_what_waited_goes_on_and_repeats_nothing(golden: Path, then: Any) 
         assert await result_over(time, sleeping, "2 hours") == [expected[0], "yes", 3, "end"]
 
 
-async def test_every_history_replays(golden: Path, then: Any) -> None:
-    with workflows.Client(golden) as client:
+def assert_every_history_replays(file: Path, then: Any) -> None:
+    with workflows.Client(file) as client:
         for info in client.list():
             history = client.get(info.workflow, info.id).history()
             (code,) = [code for code in then.ALL if code.__name__ == info.workflow]
             outcome = workflows.testing.replay(code, history).outcome
             assert outcome == ("match" if info.status.is_finished else "incomplete")
+
+
+def test_every_history_replays(golden: Path, then: Any) -> None:
+    assert_every_history_replays(golden, then)
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Path:
+    """A new database with all exported histories of the present document version."""
+    file = tmp_path / "imported.db"
+    program = Path(os.environ.get("WORKFLOWS_BUILD", GOLDEN.parents[1] / "build/release")) / "workflows"
+    for document in sorted((GOLDEN / "exported").glob("*.json")):
+        subprocess.run([program, "import", document, "--db", file], check=True, capture_output=True)
+    return file
+
+
+@pytest.fixture(params=["database", "histories"])
+def of_format_2(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """What was recorded since the first format, in the file of then and by way of documents."""
+    if request.param == "histories":
+        file: Path = request.getfixturevalue("imported")
+        return file
+    return Path(shutil.copy(GOLDEN / "v2.golden", tmp_path / "old.db"))
+
+
+def test_every_exported_history_replays(imported: Path, then: Any) -> None:
+    assert_every_history_replays(imported, then)
+
+
+async def test_what_was_paused_remembers_what_it_got_from_outside(of_format_2: Path, then: Any) -> None:
+    async with opened(of_format_2, *then.ALL) as engine:
+        paused = await engine.get("remembers", "paused")
+        assert (await paused.status()).status == "paused"
+        await paused.resume()
+        await paused.send_event("approved", "yes")
+        assert await paused.result(PATIENCE_S) == [True, None, "yes"]
+    assert "keep" not in then.executed
+
+
+async def test_what_was_rolled_back_stays_so_and_what_was_booked_is_undone(of_format_2: Path, then: Any) -> None:
+    async with opened(of_format_2, *then.ALL) as engine:
+        rolled = await engine.get("undone", "rolled")
+        assert [(s.name, s.kind, s.status) for s in await rolled.steps()][-1] == ("book", "rollback", "completed")
+        booked = await engine.get("undone", "booked")
+        if (await booked.status()).status == "paused":  # as every imported instance is
+            await booked.resume()
+        await booked.send_event("left")
+        with pytest.raises(workflows.WorkflowFailedError, match="no train"):
+            await booked.result(PATIENCE_S)
+    assert [name for name in then.executed if "book" in name] == ["unbook seat 7"]
 
 
 def test_the_file_has_the_newest_format_afterwards(golden: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ Ledger::Record& Ledger::record_of(const storage::memory::Instance& instance) {
   return record;
 }
 
-void Ledger::observe(const Data& data, TimePoint latest, int life) {
+void Ledger::observe(const Tables& data, TimePoint latest, int life) {
   check_removed(data, latest);
   for (const auto& [key, instance] : data.instances) {
     Record& record = record_of(instance);
@@ -78,7 +78,7 @@ bool Ledger::has_expired(const Record& record, TimePoint latest) const {
          });
 }
 
-void Ledger::check_removed(const Data& data, TimePoint latest) {
+void Ledger::check_removed(const Tables& data, TimePoint latest) {
   std::vector<InstanceKey> removed;
   for (const auto& [key, record] : records_) {
     if (data.instances.contains(key)) continue;
@@ -93,7 +93,7 @@ void Ledger::check_removed(const Data& data, TimePoint latest) {
   }
 }
 
-void Ledger::check(Record& record, const Entry& entry, const Data& data, TimePoint latest, int life) {
+void Ledger::check(Record& record, const Entry& entry, const Tables& data, TimePoint latest, int life) {
   hold(7, !record.ended,
        "instance " + record.id + " has ended, and " + std::string(to_string(entry.kind)) + " was written for it");
   hold(6, entry.at <= latest, "an entry was written in the future");
@@ -139,7 +139,7 @@ const Op* Ledger::op_of(const Record& record, Ticket ticket) const {
   return place == record.places.end() ? nullptr : find(*record.program, place->second);
 }
 
-void Ledger::check_step(Record& record, const Entry& entry, const Data& data, int life) {
+void Ledger::check_step(Record& record, const Entry& entry, const Tables& data, int life) {
   Step& step = record.steps[entry.step];
   if (!entry.name.empty()) {
     step.kind = entry.step_kind;
@@ -208,7 +208,7 @@ void Ledger::check_attempt(Record& record, const Step& step, const Op& op, const
   }
 }
 
-void Ledger::check_taken(Record& record, const Step& step, const Entry& entry, const Data& data) {
+void Ledger::check_taken(Record& record, const Step& step, const Entry& entry, const Tables& data) {
   const auto event = data.inbox.find(entry.event);
   hold(5, event != data.inbox.end() && event->second.event.taken, "a wait took an event that is not in the inbox");
   const std::string& type = event->second.event.type;
@@ -284,7 +284,7 @@ void Ledger::asked(InstanceKey key, Ticket ticket, const Op& op) {
   place = op.place;
 }
 
-void Ledger::told(InstanceKey key, Ticket ticket, const Op& op, const Outcome& outcome, const Data& data) {
+void Ledger::told(InstanceKey key, Ticket ticket, const Op& op, const Outcome& outcome, const Tables& data) {
   const auto known = records_.find(key);
   if (known == records_.end()) return;
   Record& record = known->second;
@@ -328,21 +328,21 @@ void Ledger::body_began(const Body& body, int life, bool owned) {
 
 // ---------------------------------------------------------------- callers
 
-void Ledger::created(const std::string& workflow, const std::string& id, InstanceKey key, const Data& data) {
+void Ledger::created(const std::string& workflow, const std::string& id, InstanceKey key, const Tables& data) {
   created_[{workflow, id}].insert(key);
   const auto found = data.instances.find(key);
   const bool is_there = found != data.instances.end() && found->second.info.id == id;
   hold(1, is_there || removable_.contains({workflow, id}), "the creation of " + id + " was acknowledged and is lost");
 }
 
-void Ledger::sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Data& data) {
+void Ledger::sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Tables& data) {
   sent_.insert({workflow, id, event_id});
   const bool is_there =
       std::ranges::any_of(data.inbox, [&](const auto& row) { return row.second.event_id == event_id; });
   hold(1, is_there || removable_.contains({workflow, id}), "event " + event_id + " was acknowledged and is lost");
 }
 
-void Ledger::check_acknowledged(const Data& data) const {
+void Ledger::check_acknowledged(const Tables& data) const {
   for (const auto& [name, keys] : created_) {
     if (removable_.contains(name)) continue;
     for (const InstanceKey key : keys) {
@@ -360,7 +360,7 @@ void Ledger::check_acknowledged(const Data& data) const {
   }
 }
 
-void Ledger::check_indexes(const Data& data) {
+void Ledger::check_indexes(const Tables& data) {
   std::set<std::tuple<std::string, std::string, std::uint32_t>> names;
   std::map<std::pair<Status, storage::OwnerId>, std::set<InstanceKey>> unfinished;
   for (const auto& [key, instance] : data.instances) {
@@ -390,7 +390,7 @@ std::vector<std::string> Ledger::awaited(InstanceKey key) const {
   return types;
 }
 
-std::vector<std::string> Ledger::starving(InstanceKey key, const Data& data) const {
+std::vector<std::string> Ledger::starving(InstanceKey key, const Tables& data) const {
   std::vector<std::string> types = awaited(key);
   std::erase_if(types, [&](const std::string& type) {
     return std::ranges::none_of(data.inbox, [&](const auto& row) {

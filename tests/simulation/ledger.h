@@ -17,7 +17,7 @@
 
 namespace workflows::simulation {
 
-using storage::memory::Data;
+using storage::memory::Tables;
 using Programs = std::map<std::string, Op>;  // by name of the workflow
 
 // A body that runs: of this step, or of its compensation.
@@ -34,24 +34,24 @@ class Ledger {
   Ledger(const Programs& programs, Counters& counters) : programs_(&programs), counters_(&counters) {}
 
   // ---- the database: to be called after every commit; `life` is the engine that wrote, 0: nobody
-  void observe(const Data& data, TimePoint latest, int life);
+  void observe(const Tables& data, TimePoint latest, int life);
 
   // ---- the code of one life of an instance
   void asked(InstanceKey key, Ticket ticket, const Op& op);
-  void told(InstanceKey key, Ticket ticket, const Op& op, const Outcome& outcome, const Data& data);
+  void told(InstanceKey key, Ticket ticket, const Op& op, const Outcome& outcome, const Tables& data);
   void won(InstanceKey key, const Op& race, std::size_t winner);
   void body_began(const Body& body, int life, bool owned);
 
   // ---- callers
-  void created(const std::string& workflow, const std::string& id, InstanceKey key, const Data& data);
-  void sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Data& data);
+  void created(const std::string& workflow, const std::string& id, InstanceKey key, const Tables& data);
+  void sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Tables& data);
   void may_be_removed(const std::string& workflow, const std::string& id) { removable_.insert({workflow, id}); }
 
   // ---- at the end
-  void check_acknowledged(const Data& data) const;
-  static void check_indexes(const Data& data);
+  void check_acknowledged(const Tables& data) const;
+  static void check_indexes(const Tables& data);
   // Waits of this instance for which there is an event that they did not take.
-  std::vector<std::string> starving(InstanceKey key, const Data& data) const;
+  std::vector<std::string> starving(InstanceKey key, const Tables& data) const;
   // Events that this instance waits for, by type.
   std::vector<std::string> awaited(InstanceKey key) const;
   bool ended(InstanceKey key) const { return records_.contains(key) && records_.at(key).ended; }
@@ -100,12 +100,12 @@ class Ledger {
 
   Record& record_of(const storage::memory::Instance& instance);
   bool has_expired(const Record& record, TimePoint latest) const;
-  void check_removed(const Data& data, TimePoint latest);
-  void check(Record& record, const Entry& entry, const Data& data, TimePoint latest, int life);
-  void check_step(Record& record, const Entry& entry, const Data& data, int life);
+  void check_removed(const Tables& data, TimePoint latest);
+  void check(Record& record, const Entry& entry, const Tables& data, TimePoint latest, int life);
+  void check_step(Record& record, const Entry& entry, const Tables& data, int life);
   void check_attempt(Record& record, const Step& step, const Op& op, const Entry& entry, int life);
   void check_time(const Step& step, const Op* op, const Entry& entry, bool stood_still);
-  void check_taken(Record& record, const Step& step, const Entry& entry, const Data& data);
+  void check_taken(Record& record, const Step& step, const Entry& entry, const Tables& data);
   void check_compensation(Record& record, const Entry& entry);
   void begin_chain(Record& record, const Entry& entry);
   void check_end(Record& record, const Entry& entry);

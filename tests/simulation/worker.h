@@ -25,7 +25,7 @@ struct Surroundings {
   const Programs& programs;
   Ledger& ledger;
   Counters& counters;
-  const Data& data;
+  const Tables& data;
   bool is_patched = false;  // the code is the newer one
 };
 

@@ -85,7 +85,7 @@ void World::run() {
 
 std::string World::journal() const {
   std::string text;
-  for (const auto& [key, instance] : data_->instances) {
+  for (const auto& [key, instance] : data_->tables.instances) {
     const InstanceInfo& info = instance.info;
     text += fmt::format("  instance {} ({}), generation {}: {}, owner {}\n", info.id, info.workflow, info.generation,
                         to_string(info.status), info.owner);
@@ -169,7 +169,7 @@ void World::pass(Millis by) {
 void World::start(Process& process) {
   process.wire = new_wire(&process);
   process.life = ++lives_;
-  const Surroundings around{programs_, ledger_, counters_, *data_, is_patched_};
+  const Surroundings around{programs_, ledger_, counters_, data_->tables, is_patched_};
   process.worker = std::make_unique<Worker>(process.life, around, options(), connect_by(data_, process.wire),
                                             [this] { return steady_; });
 }
@@ -201,9 +201,9 @@ void World::cut_power() {
   if (backups_.empty()) return;
   counters_.sometimes("commits were lost with the power");
   Backup& backup = backups_[random_.below(backups_.size())];
-  static_cast<storage::memory::Tables&>(*data_) = std::move(backup.tables);
+  data_->tables = std::move(backup.tables);
   ledger_ = std::move(backup.ledger);
-  for (auto& [id, row] : data_->owners) row.store = nullptr;
+  for (auto& [id, row] : data_->tables.owners) row.store = nullptr;
   backups_.clear();
 }
 
@@ -238,7 +238,9 @@ void World::create() {
   if (Worker* worker = some_worker()) {
     ask(*worker, {{id}}, [&](Host& host) { return host.create(creation_of(id)); });
   } else {
-    call([&](Client& client) { ledger_.created(workflow_of(id), id, client.create(creation_of(id)).key, *data_); });
+    call([&](Client& client) {
+      ledger_.created(workflow_of(id), id, client.create(creation_of(id)).key, data_->tables);
+    });
   }
 }
 
@@ -270,7 +272,7 @@ void World::send_event(int number) {
   } else {
     call([&](Client& client) {
       client.send_event(request);
-      ledger_.sent(request.workflow, id, request.event_id, *data_);
+      ledger_.sent(request.workflow, id, request.event_id, data_->tables);
     });
   }
 }
@@ -285,7 +287,7 @@ void World::hear(const Process& process) {
 void World::hear(const Call& call, const decltype(CallReply::result)& result) {
   const auto created = [&](const std::string& id, const InstanceRef& ref) {
     hold(10, ref.id == id, "a creation was answered with another instance");
-    ledger_.created(workflow_of(id), id, ref.key, *data_);
+    ledger_.created(workflow_of(id), id, ref.key, data_->tables);
   };
   if (const auto* ref = std::get_if<InstanceRef>(&result)) {
     created(call.ids.front(), *ref);
@@ -295,14 +297,14 @@ void World::hear(const Call& call, const decltype(CallReply::result)& result) {
   } else if (const auto* error = std::get_if<Error>(&result)) {
     hold(0, is_refusal(error->code) || is_of_stopped(error->code), "a call failed: " + error->message);
   } else {
-    ledger_.sent(workflow_of(call.ids.front()), call.ids.front(), call.event_id, *data_);
+    ledger_.sent(workflow_of(call.ids.front()), call.ids.front(), call.event_id, data_->tables);
   }
 }
 
 void World::control() {
   const std::string id = some_id();
   const std::string workflow = workflow_of(id);
-  const auto status = [&] { return data_->instances.at(data_->keys.at({workflow, id})).info.status; };
+  const auto status = [&] { return data_->tables.instances.at(data_->tables.keys.at({workflow, id})).info.status; };
   call([&](Client& client) {
     switch (random_.below(8)) {
       case 0:
@@ -359,9 +361,9 @@ void World::before(const storage::WriteBatch& batch) {
   if (has(Fault::power_cut)) keep_backup();
   foreign_.clear();
   if (!batch.owner) return;
-  const auto row = data_->owners.find(batch.owner->id);
-  owner_is_current_ = row != data_->owners.end() && row->second.owner.epoch == batch.owner->epoch;
-  for (const auto& [key, instance] : data_->instances) {
+  const auto row = data_->tables.owners.find(batch.owner->id);
+  owner_is_current_ = row != data_->tables.owners.end() && row->second.owner.epoch == batch.owner->epoch;
+  for (const auto& [key, instance] : data_->tables.instances) {
     if (instance.info.owner != batch.owner->id) foreign_.push_back(key);
   }
 }
@@ -369,7 +371,7 @@ void World::before(const storage::WriteBatch& batch) {
 // Some commits are synced to the disk; what came since is lost with the power.
 void World::keep_backup() {
   if (random_.one_in(4) || backups_.size() >= kUnsynced) backups_.clear();
-  backups_.push_back({*data_, ledger_});
+  backups_.push_back({data_->tables, ledger_});
 }
 
 void World::after(const Process* process, const storage::WriteBatch& batch,
@@ -380,7 +382,7 @@ void World::after(const Process* process, const storage::WriteBatch& batch,
     const auto* append = std::get_if<storage::AppendEntry>(&batch.items[i]);
     if (append == nullptr) continue;
     const bool is_foreign =
-        std::ranges::count(foreign_, append->instance) > 0 || !data_->instances.contains(append->instance);
+        std::ranges::count(foreign_, append->instance) > 0 || !data_->tables.instances.contains(append->instance);
     const bool written = !std::holds_alternative<storage::Lost>((*results)[i]);
     if (is_foreign && !written) counters_.sometimes("an entry for a lost instance was refused");
     hold(4, !is_foreign || !written, "an engine has written for an instance that is not its own");
@@ -389,7 +391,7 @@ void World::after(const Process* process, const storage::WriteBatch& batch,
 }
 
 void World::observe(const Process* process) {
-  ledger_.observe(*data_, latest_, process == nullptr ? 0 : process->life);
+  ledger_.observe(data_->tables, latest_, process == nullptr ? 0 : process->life);
 }
 
 // ---------------------------------------------------------------- the end
@@ -408,17 +410,18 @@ void World::settle() {
 }
 
 bool World::has_everything_ended() const {
-  return std::ranges::all_of(data_->instances, [](const auto& row) { return is_finished(row.second.info.status); });
+  return std::ranges::all_of(data_->tables.instances,
+                             [](const auto& row) { return is_finished(row.second.info.status); });
 }
 
 // Until nothing happens any more at this time: a round may go by with messages alone.
 void World::let_everybody_work() {
   for (int rounds = 0, quiet = 0; quiet < 4; ++rounds) {
     hold(16, rounds < 1'000, "the engines do not come to rest");
-    const std::uint64_t before = data_->commits;
+    const std::uint64_t before = data_->tables.commits;
     bool busy = false;
     for (Process& process : processes_) busy |= work(process);
-    quiet = busy || data_->commits != before ? 0 : quiet + 1;
+    quiet = busy || data_->tables.commits != before ? 0 : quiet + 1;
   }
 }
 
@@ -440,16 +443,16 @@ bool World::work(Process& process) {
 
 void World::check_nobody_starves() const {
   if (scenario_.at_once > 0) return;  // it may queue for memory
-  for (const auto& [key, instance] : data_->instances) {
+  for (const auto& [key, instance] : data_->tables.instances) {
     const Status status = instance.info.status;
     if (instance.info.owner == 0 || (status != Status::running && status != Status::waiting)) continue;
-    for (const std::string& type : ledger_.starving(key, *data_))
+    for (const std::string& type : ledger_.starving(key, data_->tables))
       hold(15, false, "instance " + instance.info.id + " sleeps although the event of type " + type + " has come");
   }
 }
 
 void World::feed() {
-  for (const auto& [key, instance] : std::map(data_->instances)) {
+  for (const auto& [key, instance] : std::map(data_->tables.instances)) {
     const auto& [workflow, id] = std::pair(instance.info.workflow, instance.info.id);
     if (is_finished(instance.info.status)) continue;
     if (instance.info.status == Status::paused) call([&](Client& client) { client.resume(workflow, id); });
@@ -463,17 +466,17 @@ void World::feed() {
 }
 
 void World::check_end() {
-  ledger_.check_acknowledged(*data_);
-  Ledger::check_indexes(*data_);
+  ledger_.check_acknowledged(data_->tables);
+  Ledger::check_indexes(data_->tables);
   for (const auto& ids : batches_) {
-    const auto is_there = [&](const std::string& id) { return data_->keys.contains({workflow_of(id), id}); };
+    const auto is_there = [&](const std::string& id) { return data_->tables.keys.contains({workflow_of(id), id}); };
     const auto there = std::ranges::count_if(ids, is_there);
     const bool may_expire = std::ranges::count(scenario_.faults, Fault::retention) > 0;
     hold(10, may_expire || there == 0 || there == std::ssize(ids), "a batch was created in part");
   }
   Worker& worker = *processes_.front().worker;
   hold(17, worker.host().counters().loaded_instances == 0, "all instances have ended, and some are still in memory");
-  for (const auto& [key, instance] : std::map(data_->instances)) {
+  for (const auto& [key, instance] : std::map(data_->tables.instances)) {
     if (instance.info.status == Status::terminated) continue;
     worker.replay(client_->history(key));
   }

@@ -280,6 +280,21 @@ TEST(Replay, S41_TellsWhetherCodeDoesWhatAHistorySays) {
   EXPECT_EQ(replay_of({{step("a"), step("b"), step("c"), step("d")}}, ended(kThree)), "diverged");
 }
 
+TEST(Replay, S41_WhatWasRolledBackIsNotRolledBackAgain) {
+  const std::string why = failure("E").to_json();
+  const std::vector<Entry> history = {
+      {.kind = EntryKind::step_completed, .step_kind = StepKind::do_, .occurrence = 1, .name = "a", .value = "1"},
+      {.kind = EntryKind::rollback_started, .value = why},
+      {.kind = EntryKind::instance_errored, .value = why}};
+  Instance instance(kIdentity, {.replay_only = true}, history, {});
+  EXPECT_TRUE(instance.do_({.name = "a", .config = {}, .depends = {}, .rollback = RollbackConfig{}}, kStart));
+  instance.finish(failure("E"), kStart);
+  std::vector<Effect> effects;
+  instance.take_effects(effects);
+  ASSERT_EQ(effects.size(), 1U) << "nothing but the end of the replay";
+  EXPECT_THAT(std::get<Finished>(effects.back()).value, testing::HasSubstr("match"));
+}
+
 TEST(Replay, S41_AnOpenSleepOrWaitIsNotWaitedFor) {
   const Code code = {{step("a"), nap("nap"), event("go"), step("b")}};
   for (std::size_t kept = 0; kept <= history_of(code).size(); ++kept) {

@@ -4,6 +4,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "engine/core/report.h"
+#include "engine/core/restart.h"
 #include "tests/unit/core/instance_script.h"
 
 namespace workflows::core {
@@ -153,6 +155,32 @@ TEST(InstanceReplay, S45_DamagedHistoriesAreRefused) {
   entry.kind = EntryKind::wait_taken;
   entry.event = 7;
   EXPECT_THROW(load(), StoreCorruptError);
+}
+
+TEST(InstanceReplay, S45_AStepThatEndedTwiceOrHasANumberThatNoneCanHaveIsRefused) {
+  Entry entry{
+      .kind = EntryKind::step_completed, .step_kind = StepKind::do_, .occurrence = 1, .name = "a", .value = "1"};
+  EXPECT_THROW((Life{std::vector<Entry>{entry, entry}}), StoreCorruptError);
+  Entry reclaimed = entry;
+  reclaimed.kind = EntryKind::reclaimed;
+  EXPECT_THROW((Life{std::vector<Entry>{entry, reclaimed}}), StoreCorruptError);
+  entry.step = 4'000'000'000;
+  EXPECT_THROW((Life{std::vector<Entry>{entry}}), StoreCorruptError);
+}
+
+TEST(InstanceReplay, S45_ADetailThatNoEngineRecordsIsRefused) {
+  for (const auto* detail : {"{", "[]", R"({"config":7})", R"({"rollback":1})", R"({"rollback":{}})",
+                             R"({"depends":"all"})", R"({"depends":[-1]})"}) {
+    const Entry entry{.kind = EntryKind::step_completed,
+                      .step_kind = StepKind::do_,
+                      .occurrence = 1,
+                      .name = "a",
+                      .detail = detail,
+                      .value = "1"};
+    EXPECT_THROW(Life{std::vector<Entry>{entry}}, StoreCorruptError) << detail;
+    EXPECT_THROW(static_cast<void>(keep_for_restart({entry}, {"a"})), StoreCorruptError) << detail;
+    EXPECT_EQ(report_steps({entry}, {}).size(), 1U) << detail;
+  }
 }
 
 }  // namespace
