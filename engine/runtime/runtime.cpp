@@ -665,9 +665,11 @@ void Host::Runtime::close() {
     return;
   }
   if (usable()) {
-    receive_all();
-    collect();
-    writer_->submit(outgoing_);
+    try {
+      receive_all();
+      collect();
+      writer_->submit(outgoing_);
+    } catch (const std::bad_alloc&) { make_unusable(storage::out_of_memory()); }  // nothing half done is written
   }
   closed_ = true;
   make_unusable({ErrorCode::engine_closed, "the engine is closed; its instances go on when one is opened again"});

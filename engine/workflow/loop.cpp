@@ -165,7 +165,7 @@ void Loop::wait_for_host() {
   readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
     if (error) return;
     turn();
-    if (state_ == State::open) wait_for_host();
+    if (state_ != State::closed) wait_for_host();
   });
 }
 
@@ -301,7 +301,9 @@ void Loop::give_up() {
   stop(error);
   bodies_.hand_over();
   bodies_.call_a_thread();
-  if (retiring_.empty()) end_close();
+  if (retiring_.empty()) return end_close();
+  wait_for_host();  // it may be what failed
+  wake();           // bodies that had ended may have been on their way
 }
 
 void Loop::begin_close() {
@@ -313,10 +315,10 @@ void Loop::begin_close() {
 
 void Loop::end_close() {
   state_ = State::closed;
-  host_.close();
   readable_.release();
   work_.reset();
   io_.stop();
+  host_.close();  // last: memory may run out in it
 }
 
 }  // namespace workflows::detail
