@@ -173,10 +173,10 @@ void Ledger::check_time(const Step& step, const Op* op, const Entry& entry, bool
     if (op != nullptr && !stood_still)
       hold(6, entry.at >= *entry.began + Millis(op->ms), "the timer of " + step.name + " fired too soon");
   }
-  const bool is_next_attempt = entry.attempt > step.attempt && step.attempt > 0 && step.deadline;
+  const auto began = entry.kind == EntryKind::attempt_started ? std::optional(entry.at) : entry.began;
+  const bool is_next_attempt = entry.attempt > step.attempt && step.attempt > 0 && step.deadline && began;
   if (!is_next_attempt) return;
-  const TimePoint began = entry.kind == EntryKind::attempt_started ? entry.at : entry.began.value_or(entry.at);
-  hold(6, began >= *step.deadline, "an attempt of " + step.name + " began before its delay was over");
+  hold(6, *began >= *step.deadline, "an attempt of " + step.name + " began before its delay was over");
 }
 
 // What a body may have come to, and how many times it may be tried.
@@ -253,11 +253,19 @@ BodyOutcome Ledger::expected(const Record& record) const {
   return *end;
 }
 
+void Ledger::check_report(const Record& record, const Entry& entry) {
+  const auto report = boost::json::parse(entry.detail).at("rollback");
+  const auto count = [&](const char* part) { return report.at(part).as_array().size(); };
+  hold(9, count("compensated") + count("failed") == record.compensated, "the report of a rollback is wrong");
+  hold(9, count("not_run") == record.to_compensate.size() - record.compensated, "the report of a rollback is wrong");
+}
+
 void Ledger::check_end(Record& record, const Entry& entry) {
   counters_->sometimes("ended: " + std::string(to_string(entry.kind)));
   if (record.rolls_back) {
     hold(9, record.chain_stopped || record.compensated == record.to_compensate.size(),
          "instance " + record.id + " has ended before all was compensated");
+    check_report(record, entry);
   }
   if (entry.kind == EntryKind::instance_terminated) return;
   const BodyOutcome end = expected(record);

@@ -54,7 +54,6 @@ class Ledger {
   std::vector<std::string> starving(InstanceKey key, const Tables& data) const;
   // Events that this instance waits for, by type.
   std::vector<std::string> awaited(InstanceKey key) const;
-  bool ended(InstanceKey key) const { return records_.contains(key) && records_.at(key).ended; }
 
  private:
   struct Step {
@@ -109,7 +108,7 @@ class Ledger {
   void check_compensation(Record& record, const Entry& entry);
   void begin_chain(Record& record, const Entry& entry);
   void check_end(Record& record, const Entry& entry);
-  void check_report(const Record& record, const Entry& entry) const;
+  static void check_report(const Record& record, const Entry& entry);
   void shift(Record& record, const Entry& resumed);
   const Op* op_of(const Record& record, Ticket ticket) const;
   BodyOutcome expected(const Record& record) const;
