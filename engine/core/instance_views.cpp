@@ -40,7 +40,8 @@ Entry Instance::identified_entry(EntryKind kind, Ticket ticket, TimePoint now) c
 
 void Instance::append(Entry&& entry, Urgency urgency) {
   if (!entry.name.empty()) steps_[entry.step].recorded = true;
-  if (limits_.replay_only) return;
+  const bool of_step = entry.kind < EntryKind::rollback_started;
+  if (limits_.replay_only || (of_step && parked())) return;
   effects_.emplace_back(std::in_place_type<Append>, std::move(entry), urgency);
 }
 

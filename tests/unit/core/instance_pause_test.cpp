@@ -373,5 +373,13 @@ TEST(InstanceWait, S22_TheRecordedTypeWinsOverChangedCode) {
   second.expect({"append wait_taken payment#1 event 2 awaited"});
 }
 
+// Another life may have begun by then, in the same engine: the store would take it for that one's.
+TEST(InstancePause, S27_AValueThatTheCodeAsksForAfterItWasParkedIsNotRecorded) {
+  Life run;
+  run.pause();
+  EXPECT_EQ(run.value("now", "1"), "1");
+  run.expect({"append paused awaited"});
+}
+
 }  // namespace
 }  // namespace workflows::core
