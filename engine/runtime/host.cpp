@@ -115,6 +115,10 @@ void Host::evicted(InstanceKey instance) {
   runtime_->whole([&] { runtime_->evicted(instance); });
 }
 
+bool Host::keep(InstanceKey instance) {
+  return runtime_->whole([&] { return runtime_->keep(instance); });
+}
+
 bool Host::release_stalled(InstanceKey instance) {
   return runtime_->whole([&] {
     auto* slot = runtime_->reported(instance);

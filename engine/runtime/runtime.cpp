@@ -18,6 +18,8 @@ namespace {
 // Longer bodies get a start record of their own (S10); shorter ones cost one entry.
 constexpr Millis kLinger{20};
 constexpr Millis kCrowdedPatience{100};
+constexpr Millis kKeepPatience{100};
+constexpr int kMostKept = 10;
 constexpr std::uint32_t kLoadsUnderWay = 1024;
 // A turn of the loop takes no more outcomes than this: what is touched for them stays in the cache for all the turn.
 constexpr std::size_t kHandledAtOnce = 128;
@@ -114,6 +116,7 @@ Host::Runtime::Slot& Host::Runtime::asked(InstanceKey instance) {
     throw InstanceFinishedError(
         "a step was asked for by code whose instance is no longer running here; await steps inside run");
   }
+  found->second->kept = 0;
   mark(*found->second);
   return *found->second;
 }
@@ -278,6 +281,7 @@ void Host::Runtime::fire_timers() {
       continue;
     }
     Slot& slot = *slots_.at(due->instance);
+    if (slot.evicting) continue;  // it is woken again
     if (due->ticket == kIdle) {
       slot.idle = {};
       if (slot.machine.waiting()) evict(slot);  // a timer of this very turn may have set it going
@@ -526,11 +530,7 @@ void Host::Runtime::handle(runtime::InstancesClaimed& message) {
   claiming_ = 0;  // those that came are counted now
   claim_under_way_ = false;
   crowded_ = more_queued && room() == 0;
-  if (crowded_) {
-    for (const auto& [key, slot] : slots_) {
-      if (slot->waits && !slot->evicting) rest(*slot);
-    }
-  }
+  if (crowded_) hurry();
   if (more_waiting || (more_queued && room() > 0) || std::exchange(claim_again_, false)) claim();
 }
 
@@ -600,9 +600,22 @@ void Host::Runtime::wake_up(InstanceKey instance) {
 }
 
 void Host::Runtime::issue_loads() {
-  for (; loads_issued_ < kLoadsUnderWay && !to_load_.empty(); ++loads_issued_) {
+  for (; loads_issued_ < kLoadsUnderWay && !to_load_.empty() && has_place(); ++loads_issued_) {
     writer_->load(to_load_.front());
     to_load_.pop_front();
+  }
+  if (!has_place() && !to_load_.empty() && !std::exchange(crowded_, true)) hurry();
+}
+
+// Those that are to be loaded count as occupying one already, so that no others are claimed meanwhile.
+bool Host::Runtime::has_place() const {
+  return options_.max_concurrent_instances == 0 || occupied_ - to_load_.size() < options_.max_concurrent_instances;
+}
+
+// Whoever only waits makes room for those that queue.
+void Host::Runtime::hurry() {
+  for (const auto& [key, slot] : slots_) {
+    if (slot->waits && !slot->evicting) rest(*slot);
   }
 }
 
@@ -619,10 +632,18 @@ void Host::Runtime::give_up_place() {
 
 void Host::Runtime::evict(Slot& slot) {
   if (std::exchange(slot.evicting, true)) return;
-  for (const runtime::TimerId timer : slot.timers) timers_.disarm(timer);
-  slot.timers.clear();
   slot.stirred = false;
   actions_.push_back(EvictInstance{slot.key});
+}
+
+bool Host::Runtime::keep(InstanceKey instance) {
+  const auto found = slots_.find(instance);
+  if (found == slots_.end() || !found->second->evicting || found->second->kept == kMostKept) return false;
+  Slot& slot = *found->second;
+  ++slot.kept;
+  slot.evicting = false;
+  slot.idle = timers_.arm(now() + kKeepPatience, {slot.key, kIdle});
+  return true;
 }
 
 void Host::Runtime::evicted(InstanceKey instance) {

@@ -42,6 +42,7 @@ class Host::Runtime {
     bool resolved = false;                 // in resolved_
     bool waits = false;                    // the status on disk is `waiting`
     bool evicting = false;                 // the host drops the code's frames
+    std::uint8_t kept = 0;                 // so often in a row instead
     bool awakened = false;                 // in awakened_
     bool stirred = false;                  // something came for it meanwhile
     bool lost = false;                     // somebody else has ended it
@@ -82,6 +83,7 @@ class Host::Runtime {
 
   std::vector<Action> poll();
   void evicted(InstanceKey instance);
+  bool keep(InstanceKey instance);
   CallId create(CreateRequest request);
   CallId create_batch(std::vector<CreateRequest> requests);
   CallId send_event(SendEventRequest request);
@@ -172,6 +174,8 @@ class Host::Runtime {
   void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
   void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
   void issue_loads();
+  bool has_place() const;
+  void hurry();
   void end_load(InstanceKey instance);
   void give_up_place();
   void claim();

@@ -117,6 +117,7 @@ void bind_verbs(py::class_<PyHost>& host) {
         return details ? py::object(to_bytes(details->json)) : py::object(py::none());
       },
       py::arg("instance"), py::arg("ticket"));
+  host.def("keep", [](PyHost& h, InstanceKey instance) { return h->keep(instance); }, py::arg("instance"));
   host.def("evicted", [](PyHost& h, InstanceKey instance) { h->evicted(instance); }, py::arg("instance"));
   host.def(
       "release_stalled", [](PyHost& h, InstanceKey instance) { return h->release_stalled(instance); },

@@ -55,6 +55,10 @@ class Run(_core.Run):
             return self.verbs > 0
         return self.task is not None and _waits_for_steps(self.task)
 
+    def may_go_on(self) -> bool:
+        """Whether code that asks nothing just now may do so by itself, or has ended and not said so yet."""
+        return not self.stopped and not self.waits_for_steps()
+
     # ---- asked by user code
 
     def call(self, step: Declaration, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:

@@ -228,6 +228,9 @@ class Runner(_core.Driver):
         if run is None:
             self.host.evicted(key)
             return
+        if run.may_go_on() and self.host.keep(key):
+            self.touch()
+            return
         run.evicting = True
         run.stop()
         if run.task is None or run.task.done():  # it had ended, and rests between two attempts of a rollback

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -341,6 +342,25 @@ TEST_F(HostTest, ASleeperThatIsDueTakesSevenStatementsAtMost) {
   clock_->advance(24h);
   engine->run_until([&] { return engine->ended.size() == kSleepers + 1; });
   EXPECT_LE(engine->host().counters().statements - before.statements, 7 * kSleepers);
+}
+
+TEST_F(HostTest, SleepersThatAreDueTogetherQueueForTheirPlacesInMemory) {
+  HostOptions two_at_a_time = options();
+  two_at_a_time.max_concurrent_instances = 2;
+  ScriptHost engine(two_at_a_time, {{"s", {sleep_op("nap", 24h), do_op("first"), do_op("second")}}});
+  for (int i = 0; i < 20; ++i) engine.host().create({.workflow = "s", .id = "i" + std::to_string(i)});
+  engine.run_until([&] {
+    clock_->advance(1s);
+    engine.host().clock_moved();
+    return engine.host().counters().hibernated_instances == 20;
+  });
+  clock_->advance(24h);
+  std::uint64_t most = 0;
+  engine.run_until([&] {
+    most = std::max<std::uint64_t>(most, engine.host().counters().loaded_instances);
+    return engine.ended.size() == 20;
+  });
+  EXPECT_EQ(most, 2);
 }
 
 TEST_F(HostTest, S4_TheStatusOfAnInstanceThatHasJustEndedIsLeftAlone) {

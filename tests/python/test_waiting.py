@@ -266,6 +266,30 @@ async def test_hibernated_instances_come_back_by_replay() -> None:
     assert runs == ["r", "unwound True", "r", "unwound False", "r", "unwound False"]
 
 
+async def test_code_that_is_about_to_react_to_an_outcome_is_not_hibernated() -> None:
+    @workflows.workflow
+    async def slow(event: workflows.Event, step: workflows.Step) -> Any:
+        never = asyncio.ensure_future(step.wait_for_event("never", "never", timeout="1 day"))
+
+        @step.do
+        async def first() -> int:
+            return 1
+
+        @step.do
+        async def second() -> int:
+            return 2
+
+        got = [await first()]
+        await asyncio.sleep(0.05)
+        got.append(await second())
+        never.cancel()
+        return got
+
+    async with opened(":memory:", slow, hibernate_after="0 seconds") as engine:
+        instance = await engine.create(slow)
+        assert await instance.result(timeout=PATIENCE_S) == [1, 2]
+
+
 async def hibernated(engine: workflows.Engine, time: VirtualTime) -> None:
     def rested() -> bool:
         time.advance("10 seconds")
