@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -21,6 +20,7 @@
 
 #include "engine/cli/cli.h"
 #include "engine/values/text.h"
+#include "tests/fuzz/promise.h"
 #include "tests/support/passing_vfs.h"
 #include "tests/support/temp_dir.h"
 
@@ -31,13 +31,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kDatabase = "shop.db";
 constexpr TimePoint kNow{std::chrono::days(20'500)};
-
-void require(bool holds, std::string_view promise, std::string_view found = "") {
-  if (holds) return;
-  std::fprintf(stderr, "Broken: %.*s\n%.*s\n", static_cast<int>(promise.size()), promise.data(),
-               static_cast<int>(found.size()), found.data());
-  std::abort();
-}
 
 // What becomes of the files is not looked at after a loss of power.
 class FastDisk final : public testing::PassingVfs {

@@ -3,7 +3,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 #include <string_view>
 
 #include <workflows/error.h>
@@ -12,9 +11,10 @@
 
 namespace workflows::fuzz {
 
-inline void require(bool holds, const std::string& promise) {
+inline void require(bool holds, std::string_view promise, std::string_view found = "") {
   if (holds) return;
-  std::fprintf(stderr, "Broken: %s\n", promise.c_str());
+  std::fprintf(stderr, "Broken: %.*s\n%.*s\n", static_cast<int>(promise.size()), promise.data(),
+               static_cast<int>(found.size()), found.data());
   std::abort();
 }
 

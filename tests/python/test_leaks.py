@@ -17,6 +17,7 @@ from typing import Any
 
 import workflows
 from workflows import Event, Step, workflow
+from workflows._bodies import GRACE_SECONDS
 
 from support import PATIENCE_S, counters, open_files, opened, until
 
@@ -106,6 +107,7 @@ async def wave(engine: workflows.Engine, client: workflows.Client) -> None:
 async def run(engine: workflows.Engine, client: workflows.Client, instances: int) -> None:
     for _ in range(instances // (OF_A_KIND * len(ALL))):
         await wave(engine, client)
+    await asyncio.sleep(GRACE_SECONDS + 0.2)  # for so long a cancelled body is remembered
 
 
 class Mallinfo2(ctypes.Structure):
