@@ -419,9 +419,8 @@ void Instance::start_attempt(Ticket ticket, std::uint32_t attempt, TimePoint now
   step.began = now;
   step.start_recorded = false;
   if (const auto beat = beats_.find(ticket); beat != beats_.end()) beat->second.before = beat->second.details;
-  if (step.more().config.retries.limit == 0 &&
-      !WORKFLOWS_PLANTED(
-          body_before_its_start)) {  // at most once, ever: the start is on disk before the body runs (S10)
+  // At most once, ever: the start is on disk before the body runs (S10).
+  if (step.more().config.retries.limit == 0 && !WORKFLOWS_PLANTED(body_before_its_start)) {
     enter(step, Phase::starting);
     return append_start(ticket, Urgency::awaited);
   }

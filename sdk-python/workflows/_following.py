@@ -21,9 +21,8 @@ class Following:
     """
 
     def __init__(self, codec: Codec, after: int | None):
-        self.cursor = (
-            0  # from the beginning, also with `after`: the first entry of a step tells whether it is sensitive
-        )
+        # From the beginning, also with `after`: the first entry of a step tells whether it is sensitive.
+        self.cursor = 0
         self.ended = False
         self.pause = _LOOK_SECONDS
         self._after = after or 0
