@@ -111,6 +111,10 @@ class Host::Runtime {
   boost::unordered_flat_map<InstanceKey, std::unique_ptr<Slot>> slots_;
 
  private:
+  // Tickets of timers that are not a step's.
+  static constexpr Ticket kAsleep = 0xffff'ffff;  // a hibernated instance is due
+  static constexpr Ticket kIdle = 0xffff'fffe;    // a loaded one has waited long enough
+
   // A body that has begun and is worth a record if it still runs at `at`.
   struct Lingering {
     TimePoint at;
@@ -135,14 +139,7 @@ class Host::Runtime {
   void handle(runtime::RunDurable& message);
   void handle(runtime::CreateDone& message);
   void handle(runtime::Answered& message);
-  void handle(runtime::InstanceLoaded& message);
-  void handle(runtime::InstanceGone& message);
   void handle(runtime::EventArrived& message);
-  void handle(runtime::InstancesClaimed& message);
-  void handle(runtime::EventsUntaken& message);
-  void handle(runtime::OthersCommitted& message);
-  void handle(runtime::Noticed& message);
-  void handle(runtime::BatchCreated& message);
   void handle(runtime::WriterFailed& message);
   void handle(runtime::WriterLog& message);
 
@@ -153,38 +150,47 @@ class Host::Runtime {
   void collect(Slot& slot);
   void note_waiting(Slot& slot);
   void note_running(Slot& slot);
-  void rest(Slot& slot);
   void carry_out(Slot& slot, core::Effect& effect);
   void arm_wakeup();
+  void mark(Slot& slot);
+  void make_unusable(Error why);
+  void stop(Error why);
 
-  Slot& start(InstanceKey key, core::Instance machine, std::string params);
-  void start_created(const storage::Created& created, CreateRequest& request, TimePoint moment);
   storage::Create to_item(CreateRequest& request, TimePoint created, bool here) const;
   const RegisteredWorkflow* registered(std::string_view workflow) const;
   core::Limits limits_of(const RegisteredWorkflow* workflow) const;
 
-  // runtime_control.cpp
-  void heard_lost(InstanceKey instance);
-  void heard_pause(InstanceKey instance);
-  void heard_resume(InstanceKey instance);
-  void heard_roll_back(InstanceKey instance);
-  void forget_sleeper(InstanceKey instance);
-  void park(InstanceKey instance);
-  void reload(Slot& slot);
+  // runtime_memory.cpp
+  void handle(runtime::InstancesClaimed& message);
+  void handle(runtime::OthersCommitted& message);
+  void handle(runtime::EventsUntaken& message);
+  void handle(runtime::InstanceLoaded& message);
+  void handle(runtime::InstanceGone& message);
+  void claim();
+  std::uint32_t room() const;
+  void start_created(const storage::Created& created, CreateRequest& request, TimePoint moment);
+  Slot& start(InstanceKey key, core::Instance machine, std::string params);
   void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
+  void forget_sleeper(InstanceKey instance);
   void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
   void issue_loads();
   bool has_place() const;
   void hurry();
   void end_load(InstanceKey instance);
   void give_up_place();
-  void claim();
-  std::uint32_t room() const;
+  void rest(Slot& slot);
   void evict(Slot& slot);
   void drop(Slot& slot);
-  void mark(Slot& slot);
-  void make_unusable(Error why);
-  void stop(Error why);
+
+  // runtime_control.cpp
+  void handle(runtime::Noticed& message);
+  void handle(runtime::BatchCreated& message);
+  void heard_lost(InstanceKey instance);
+  void heard_pause(InstanceKey instance);
+  void heard_resume(InstanceKey instance);
+  void heard_roll_back(InstanceKey instance);
+  void park(InstanceKey instance);
+  void reload(Slot& slot);
 
   struct Creating {
     CreateRequest request;

@@ -28,14 +28,6 @@ void Host::Runtime::handle(runtime::Noticed& message) {
   }
 }
 
-void Host::Runtime::forget_sleeper(InstanceKey instance) {
-  const auto sleeper = asleep_.find(instance);
-  if (sleeper == asleep_.end()) return;
-  timers_.disarm(sleeper->second);
-  asleep_.erase(sleeper);
-  hibernated_ = asleep_.size();
-}
-
 void Host::Runtime::park(InstanceKey instance) {
   submit(storage::AppendEntry{instance, {.kind = EntryKind::paused, .at = now()}});
 }

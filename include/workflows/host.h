@@ -169,8 +169,9 @@ class Host {
   std::optional<Value> last_heartbeat(InstanceKey instance, Ticket ticket) const;
   void finish(InstanceKey instance, BodyOutcome outcome);
   void evicted(InstanceKey instance);
-  // The code may wait for something else than steps, or be about to react to an outcome: what it would ask then would be
-  // lost until something wakes it. It is asked for again a little later. False if it was kept for long enough: it goes.
+  // The code may wait for something else than steps, or be about to react to an outcome: what it would ask then would
+  // be lost until something wakes it. Its eviction is asked for again a little later. False if that was put off for
+  // long enough: it goes.
   bool keep(InstanceKey instance);
   // No branch of the code can go on and nothing runs: true if a recorded outcome was released out of order.
   bool release_stalled(InstanceKey instance);
