@@ -49,7 +49,9 @@ std::string_view sequence_of(Style style) {
   return kSequences.at(static_cast<std::size_t>(style));
 }
 
-void write(std::FILE* file, std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), file); }
+void write(std::FILE* file, std::string_view text) {
+  if (!text.empty()) (void)std::fwrite(text.data(), 1, text.size(), file);
+}
 
 }  // namespace
 
