@@ -30,6 +30,8 @@ a `SyncStep`). Run them with `Engine`, or with `run` in a script. Look and send 
 Durations are `timedelta` or text such as "30 seconds", "1h30m", "1.5 days"; times are datetimes with a time zone.
 """
 
+from typing import TYPE_CHECKING
+
 from workflows._blocking import BlockingStep, SyncStep
 from workflows._client import Client, ClientInstance
 from workflows._config import Retention, Retries, RollbackConfig, StepConfig
@@ -65,20 +67,21 @@ from workflows._errors import (
     WrongLoopError,
 )
 from workflows._events import Event, ReceivedEvent
-from workflows._info import (
-    AttemptInfo,
-    EntryInfo,
-    History,
-    InstanceInfo,
-    InstanceStatus,
-    RollbackReport,
-    RolledBack,
-    Status,
-    StepInfo,
-)
+from workflows._info import History, Status
 from workflows._pending import StepCall
 from workflows._step import DeclaredStep, Step
 from workflows._values import JsonSerializer, PickleSerializer, Serializer
+
+if TYPE_CHECKING:
+    from workflows._records import (
+        AttemptInfo,
+        EntryInfo,
+        InstanceInfo,
+        InstanceStatus,
+        RollbackReport,
+        RolledBack,
+        StepInfo,
+    )
 
 __all__ = [
     "AttemptInfo",
@@ -140,5 +143,18 @@ __all__ = [
     "workflow",
 ]
 
-for _public in [globals()[_name] for _name in __all__]:
+for _public in [globals()[_name] for _name in __all__ if _name in globals()]:
     _public.__module__ = "workflows"
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """The rest of `__all__`, which few programs need before they have run for a while."""
+        if name not in __all__:
+            raise AttributeError(f"module 'workflows' has no attribute {name!r}")
+        from workflows import _records
+
+        return getattr(_records, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

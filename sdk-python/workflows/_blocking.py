@@ -10,7 +10,6 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
-from uuid import UUID
 
 from workflows._config import RollbackConfig, StepConfig
 from workflows._declaration import Declaration
@@ -19,6 +18,8 @@ from workflows._step import Rollback, Step, StepLog
 from workflows._time import Duration
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from workflows._events import ReceivedEvent
     from workflows._run import Run
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
 import inspect
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 from workflows import _failures, _watched
@@ -119,7 +119,7 @@ class Bodies:
     def __init__(self, runner: Runner, threads: int | None):
         self._runner = runner
         self._threads = threads if threads is not None else min(32, (os.cpu_count() or 1) + 4)
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
         self._running: dict[tuple[int, int], Body] = {}
         self._delays: set[asyncio.Task[None]] = set()
 
@@ -226,9 +226,9 @@ class Bodies:
                 GRACE_SECONDS,
             )
 
-    def _executor(self) -> ThreadPoolExecutor:
+    def _executor(self) -> concurrent.futures.ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="workflows-step")
+            self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, thread_name_prefix="workflows-step")
         return self._pool
 
     def _follow(self, body: Body, task: asyncio.Task[Any]) -> None:

@@ -15,7 +15,7 @@ from workflows._values import Codec
 
 if TYPE_CHECKING:
     from workflows._cli import Request
-    from workflows._info import EntryInfo, InstanceStatus
+    from workflows._records import EntryInfo, InstanceStatus
 
 _MARKS = {
     "attempt_failed": "↻", "step_completed": "✓", "step_failed": "✗", "sleep_started": "…", "sleep_finished": "✓",

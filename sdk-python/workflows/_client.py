@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from workflows import _core, _names
 from workflows._config import choice, database_path, retention_ms
@@ -22,22 +22,14 @@ from workflows._engine import (
 )
 from workflows._errors import ForkedError, WorkflowsError
 from workflows._following import Following
-from workflows._info import (
-    EntryInfo,
-    History,
-    InstanceInfo,
-    InstanceStatus,
-    Status,
-    StepInfo,
-    instance_info,
-    instance_status,
-    output_of,
-    step_info,
-)
+from workflows._info import History, Status, instance_info, instance_status, output_of, step_info
 from workflows._time import wait_seconds
 from workflows._values import Codec, Serializer
 
-Steps: TypeAlias = list[StepInfo]
+if TYPE_CHECKING:
+    from workflows._records import EntryInfo, InstanceInfo, InstanceStatus, StepInfo
+
+Steps: TypeAlias = "list[StepInfo]"
 Outcomes: TypeAlias = "list[ClientInstance | WorkflowsError]"
 
 _SLICE_MS = 200  # a blocking wait looks so often whether Ctrl-C was pressed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Literal, NamedTuple, cast
 from workflows import _core
 from workflows._errors import InvalidConfigError, InvalidDurationError
 from workflows._time import Duration, duration_ms
+from workflows._values import encode
 
 Delay = Duration | Callable[[Any, Exception], Duration | Awaitable[Duration]]
 """A duration, or a callable (sync or async) that gets the step's context and the error and returns one."""
@@ -154,7 +154,7 @@ def _compile(given: Mapping[str, Any]) -> Compiled:
         if sensitive != "output":
             raise _refusal("sensitive", sensitive, '"output"')
         plain["sensitive"] = sensitive
-    return Compiled(_core.StepConfig(json.dumps(plain), delay is not None), delay)
+    return Compiled(_core.StepConfig(encode(plain, "config").decode(), delay is not None), delay)
 
 
 def _retries(value: object) -> tuple[dict[str, Any], Callable[[Any, Exception], Any] | None]:

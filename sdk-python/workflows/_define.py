@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, overload
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from workflows import _core, _names
 from workflows._config import Retention, choice, retention_ms
@@ -98,13 +97,17 @@ def workflow(
     def mark(target: Any) -> Any:
         if not callable(target):
             raise TypeError(f"@workflows.workflow goes on a function (event, step); found {target!r}")
+
+        def make(_env: Any) -> Any:
+            return target
+
         definition = Definition(
             name=_names.workflow_name(name if name is not None else getattr(target, "__name__", "")),
             version=_version(version),
             determinism=choice(determinism, "determinism", _POLICIES),
             retention=retention_ms(retention) or (None, None),
             is_async=inspect.iscoroutinefunction(target),
-            make=lambda _env: target,
+            make=make,
             place=_place(target),
         )
         setattr(target, _MARK, definition)
@@ -113,8 +116,7 @@ def workflow(
     return mark if function is None else mark(function)
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A workflow as the engine needs it.
 
     Attributes:

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from workflows import _core, _names
 from workflows._config import choice, count, database_path, retention_ms, size_bytes
@@ -22,21 +22,13 @@ from workflows._errors import (
     by_code,
 )
 from workflows._following import Following
-from workflows._info import (
-    EntryInfo,
-    History,
-    InstanceInfo,
-    InstanceStatus,
-    Status,
-    StepInfo,
-    instance_info,
-    instance_status,
-    output_of,
-    step_info,
-)
+from workflows._info import History, Status, instance_info, instance_status, output_of, step_info
 from workflows._runner import Runner
 from workflows._time import Duration, duration_ms, moment_ms, wait_seconds
 from workflows._values import Codec, Serializer
+
+if TYPE_CHECKING:
+    from workflows._records import EntryInfo, InstanceInfo, InstanceStatus, StepInfo
 
 PAGE = 500  # instances read at a time by `list`
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workflows._info import EntryInfo, entry_info
+from workflows._info import entry_info
 from workflows._values import Codec
+
+if TYPE_CHECKING:
+    from workflows._records import EntryInfo
 
 _LOOK_SECONDS = 0.005  # how often it looks, while something happens ...
 _LONGEST_LOOK_SECONDS = 0.1  # ... and while nothing does

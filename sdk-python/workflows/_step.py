@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import random
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
@@ -19,6 +17,8 @@ from workflows._pending import NO_DEFAULT, Sleep, StepCall, Wait
 from workflows._time import Duration, duration_ms, moment_ms
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from workflows._events import ReceivedEvent
     from workflows._run import Run
 
@@ -223,10 +223,14 @@ class Step:
 
     def random(self) -> float:
         """A random number from 0 to 1 (not included); on replay the same as the first time."""
+        import random
+
         return self._value("random", random.random())
 
-    def uuid4(self) -> uuid.UUID:
+    def uuid4(self) -> UUID:
         """A random UUID; on replay the same as the first time."""
+        import uuid
+
         return self._value("uuid4", uuid.uuid4())
 
     def _value(self, name: str, value: T) -> T:

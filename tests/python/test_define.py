@@ -101,6 +101,22 @@ def test_importing_starts_nothing() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 
+def test_importing_takes_no_module_that_only_some_programs_need() -> None:
+    program = (
+        "import sys, asyncio, logging; before = set(sys.modules); import workflows; "
+        "taken = set(sys.modules) - before; assert 'InstanceInfo' in dir(workflows); "
+        "print(taken & {'json', 'uuid', 'random', 'concurrent.futures.thread', 'workflows._records'})"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert found.stdout == "set()\n"
+
+
 # ---- parameters of step functions
 
 

@@ -64,6 +64,11 @@ def test_public_names_are_sorted_and_belong_to_the_package() -> None:
         assert inspect.getdoc(public), f"{name} has no docstring"
 
 
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'workflows' has no attribute 'Enigne'"):
+        workflows.Enigne  # type: ignore[attr-defined] # noqa: B018
+
+
 def test_every_public_method_is_documented() -> None:
     for name in workflows.__all__:
         public = getattr(workflows, name)
