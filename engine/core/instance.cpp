@@ -279,8 +279,8 @@ std::expected<Value, Error> Instance::value(ValueRequest request, TimePoint now)
   Step& step = steps_[*ticket];
   if (step.phase == Phase::ended) {
     step.phase = Phase::delivered;
-    request.value = std::get<Value>(std::move(*step.outcome));
-    step.outcome.reset();
+    request.value = std::get<Value>(std::move(step.ending->outcome));
+    step.ending.reset();
   } else {
     step.phase = Phase::delivered;
     Entry noted = identified_entry(EntryKind::step_completed, *ticket, now);
@@ -509,7 +509,7 @@ void Instance::attempt_failed(Ticket ticket, Failure failure, TimePoint now) {
     return end_do(ticket, std::move(failure), now);
   if (step.more().config.retries.dynamic_delay) {
     enter(step, Phase::choosing);
-    step.outcome = std::make_unique<Outcome>(failure);
+    step.ending = std::make_unique<Ending>(failure);
     effects_.emplace_back(ChooseDelay{ticket, step.attempt, std::move(failure)});
     return;
   }
@@ -521,7 +521,7 @@ void Instance::delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<M
   Step& step = steps_.at(ticket);
   if (result_ || step.phase != Phase::choosing || step.attempt != attempt) return;
   if (auto* failure = std::get_if<Failure>(&delay)) return end_do(ticket, std::move(*failure), now);
-  const Failure failure = std::get<Failure>(*std::exchange(step.outcome, nullptr));
+  const Failure failure = std::get<Failure>(std::exchange(step.ending, nullptr)->outcome);
   const Millis chosen = std::get<Millis>(delay);
   if (is_accepted(chosen)) return rest(ticket, failure, chosen, now);
   Failure nonsense =
@@ -546,7 +546,7 @@ void Instance::rest(Ticket ticket, const Failure& failure, Millis delay, TimePoi
 void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
   Step& step = steps_[ticket];
   enter(step, Phase::ending);
-  step.outcome = std::make_unique<Outcome>(std::move(outcome));
+  step.ending = std::make_unique<Ending>(std::move(outcome));
   append(std::move(entry), Urgency::awaited);
   lets_go_on_ = true;
   if (WORKFLOWS_PLANTED(told_before_commit)) durable(ticket, step.began);

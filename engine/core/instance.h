@@ -34,6 +34,8 @@
 #include <workflows/host.h>
 #include <workflows/step_request.h>
 
+#include "engine/values/recycled.h"
+
 namespace workflows::core {
 
 struct Identity {
@@ -162,6 +164,9 @@ class Instance {
   // What has to be carried out, in order, takes the place of `effects`, whose room is used again. Entries that are
   // taken together are to be committed together.
   void take_effects(std::vector<Effect>& effects);
+  // Room for the effects to come, if the instance has none; true if it took it. What others have just used is in the
+  // cache; an instance's own is not, where there are many.
+  bool lend(std::vector<Effect>& room);
   // The code has gone on from all Resolves that were taken.
   void settled() { resolve_taken_ = false; }
 
@@ -211,6 +216,12 @@ class Instance {
     std::optional<RollbackConfig> rollback{};
   };
 
+  // From a step's end to its delivery.
+  struct Ending : values::Recycled<Ending> {
+    explicit Ending(Outcome&& its_outcome) : outcome(std::move(its_outcome)) {}
+    Outcome outcome;
+  };
+
   // Small, for there may be many: a finished step stays until the run ends.
   struct Step {
     const Extra& more() const { return extra ? *extra : kPlain; }
@@ -232,7 +243,7 @@ class Instance {
     const std::string* key = nullptr;  // in names_: one character for the kind, then the name
     Source source = nullptr;
     std::unique_ptr<const Extra> extra{};
-    std::unique_ptr<Outcome> outcome{};  // while choosing: the failure that is to be retried
+    std::unique_ptr<Ending> ending{};  // while choosing: the failure that is to be retried
   };
   static const Extra kPlain;
 

@@ -172,7 +172,7 @@ void Instance::roll_back_next(TimePoint now) {
   while (!to_roll_back_.empty()) {
     if (!compensated_.empty()) {
       const auto& [of, ticket] = compensated_.back();
-      const bool failed = std::holds_alternative<Failure>(*steps_[ticket].outcome);
+      const bool failed = std::holds_alternative<Failure>(steps_[ticket].ending->outcome);
       if (failed && !steps_[of].more().rollback->continue_on_failure) break;
     }
     const Ticket of = to_roll_back_.back();
@@ -196,7 +196,7 @@ std::string Instance::rollback_report() const {
     return {{"name", std::string(step_name(ticket))}, {"count", steps_[ticket].occurrence}};
   };
   for (const auto& [of, ticket] : compensated_) {
-    if (const auto* failure = std::get_if<Failure>(&*steps_[ticket].outcome)) {
+    if (const auto* failure = std::get_if<Failure>(&steps_[ticket].ending->outcome)) {
       auto step = shown(of);
       step["error"] = boost::json::parse(failure->to_json());
       failed.push_back(std::move(step));
@@ -224,8 +224,8 @@ Failure Instance::rollback_reason() const {
 }
 
 std::optional<Value> Instance::output(Ticket ticket) const {
-  const auto& outcome = steps_.at(ticket).outcome;
-  const auto* value = outcome ? std::get_if<Value>(outcome.get()) : nullptr;
+  const auto& ending = steps_.at(ticket).ending;
+  const auto* value = ending ? std::get_if<Value>(&ending->outcome) : nullptr;
   return value == nullptr ? std::nullopt : std::optional(*value);
 }
 

@@ -72,8 +72,8 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   if (entry.kind >= EntryKind::rollback_started) return replay_of_instance(entry);
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
-    if (step.outcome) throw damaged(identity_, "to have ended step " + std::to_string(entry.step) + " twice");
-    step.outcome = std::make_unique<Outcome>(std::move(outcome));
+    if (step.ending) throw damaged(identity_, "to have ended step " + std::to_string(entry.step) + " twice");
+    step.ending = std::make_unique<Ending>(std::move(outcome));
     step.phase = Phase::ended;
     if (step.kind == StepKind::value || step.kind == StepKind::rollback) return;  // the code does not wait for it
     if (step.forsaken_early) {
@@ -133,7 +133,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       beats_[entry.step].details = std::move(entry.value);
       break;
     case EntryKind::reclaimed:
-      if (!step.outcome || !step.forsaken_before)
+      if (!step.ending || !step.forsaken_before)
         throw damaged(identity_, "to have been given the outcome of step " + std::to_string(entry.step) +
                                      " late, which it has not, or had got already");
       step.forsaken_before = false;
@@ -243,11 +243,11 @@ void Instance::deliver_next() {
   step.phase = Phase::delivered;
   resolve_queued_ = true;
   if (step.more().rollback) {  // its rollback will ask for the output
-    effects_.emplace_back(Resolve{ticket, *step.outcome});
+    effects_.emplace_back(Resolve{ticket, step.ending->outcome});
     return;
   }
-  effects_.emplace_back(Resolve{ticket, std::move(*step.outcome)});
-  step.outcome.reset();
+  effects_.emplace_back(Resolve{ticket, std::move(step.ending->outcome)});
+  step.ending.reset();
 }
 
 // Ended, and the code waits for it in this life, although it gave up waiting in an earlier one.

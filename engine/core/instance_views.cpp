@@ -45,6 +45,12 @@ void Instance::append(Entry&& entry, Urgency urgency) {
   effects_.emplace_back(std::in_place_type<Append>, std::move(entry), urgency);
 }
 
+bool Instance::lend(std::vector<Effect>& room) {
+  if (effects_.capacity() > 0) return false;
+  effects_.swap(room);
+  return true;
+}
+
 // The newest question reaches the disk before what will let the code go on: else same-named steps could change places
 // when the process dies right after that (S14). Requires: what is taken together is committed together.
 void Instance::take_effects(std::vector<Effect>& effects) {

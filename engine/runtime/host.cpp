@@ -25,7 +25,7 @@ Host::~Host() {
 }
 
 int Host::fd() const noexcept { return runtime_->wakeup_.fd(); }
-std::vector<Action> Host::poll() { return runtime_->poll(); }
+std::vector<Action> Host::poll(std::vector<Action> room) { return runtime_->poll(std::move(room)); }
 void Host::clock_moved() { runtime_->wakeup_.signal(); }
 void Host::close() { runtime_->close(); }
 
@@ -74,6 +74,7 @@ void Host::abandon(InstanceKey instance, Ticket ticket) {
 
 void Host::body_finished(InstanceKey instance, Ticket ticket, std::uint32_t attempt, BodyOutcome outcome) {
   runtime_->whole([&] {
+    runtime_->bodies_.ended({instance, ticket, attempt});
     if (auto* slot = runtime_->reported(instance))
       slot->machine.body_finished(ticket, attempt, std::move(outcome), runtime_->now());
   });

@@ -95,9 +95,10 @@ class Mailbox {
     wakeup_.signal();
   }
 
-  std::vector<Message> take() {
+  // What came, in the place of `messages`, which is empty.
+  void take(std::vector<Message>& messages) {
     const values::MutexLock lock(mutex_);
-    return std::exchange(messages_, {});
+    messages_.swap(messages);
   }
 
   std::uint64_t wakeups() const { return wakeups_.load(std::memory_order_relaxed); }

@@ -10,18 +10,22 @@
 #include "engine/runtime/fork_count.h"
 #include "engine/runtime/refusal.h"
 #include "engine/testing/planted_bug.h"
+#include "engine/values/prefetch.h"
 #include "storage/lifecycle.h"
 
 namespace workflows {
 namespace {
 
-// Longer bodies get a start record of their own (S10); shorter ones cost one entry.
-constexpr Millis kLinger{20};
+// An instance that runs for longer than this after its wake time is worth a record of that.
+constexpr Millis kAwakened{20};
 // A turn of the loop takes no more outcomes than this: what is touched for them stays in the cache for all the turn.
 constexpr std::size_t kHandledAtOnce = 128;
 // So many entries are handed over at once, even if more are about to come: so the code of some instances runs while the
 // entries of others are written.
 constexpr std::size_t kHandedOverAtOnce = 256;
+// Of those that are lent to instances: what the instances of a turn need, and no more.
+constexpr std::size_t kRooms = kHandledAtOnce;
+constexpr std::size_t kEffectsInRoom = 8;
 
 class SystemClock final : public Clock {
  public:
@@ -126,14 +130,14 @@ const Host::Runtime::Slot& Host::Runtime::loaded(InstanceKey instance) const {
 
 Asked Host::Runtime::answer(InstanceKey instance, std::expected<Asked, Error> asked) {
   Asked answer = value_of(std::move(asked));
-  if (answer.state == Asked::State::run)
-    lingering_.push_back({now() + kLinger, instance, answer.ticket, answer.attempt});
+  if (answer.state == Asked::State::run) bodies_.began({instance, answer.ticket, answer.attempt}, now());
   return answer;
 }
 
 void Host::Runtime::mark(Slot& slot) {
   if (std::exchange(slot.dirty, true)) return;
   dirty_.push_back(slot.key);
+  if (!rooms_.empty() && slot.machine.lend(rooms_.back())) rooms_.pop_back();
 }
 
 void Host::Runtime::submit(storage::Item&& item, runtime::Tell tell) {
@@ -213,7 +217,7 @@ void Host::Runtime::start_ready_nodes(Slot& slot) {
 
 // ---------------------------------------------------------------- the turn
 
-std::vector<Action> Host::Runtime::poll() {
+std::vector<Action> Host::Runtime::poll(std::vector<Action>&& room) {
   loop_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   for (const InstanceKey instance : std::exchange(resolved_, {})) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) {
@@ -222,9 +226,10 @@ std::vector<Action> Host::Runtime::poll() {
     }
   }
   // Nodes that the code has set free: it asks for them before it gets another outcome, now and in every replay (S7).
-  if (!actions_.empty()) return std::exchange(actions_, {});
+  room.clear();
+  if (!actions_.empty()) return std::exchange(actions_, std::move(room));
   wakeup_.clear(now());
-  actions_.reserve(last_actions_);  // as many will come again
+  if (actions_.capacity() < room.capacity()) actions_.swap(room);
   try {
     whole([&] {
       do { turn(); } while (actions_.empty() && next_received_ < received_.size());
@@ -234,7 +239,6 @@ std::vector<Action> Host::Runtime::poll() {
     received_.clear();
     next_received_ = 0;
   }
-  last_actions_ = actions_.size();
   return std::exchange(actions_, {});
 }
 
@@ -252,7 +256,8 @@ void Host::Runtime::turn() {
 
 void Host::Runtime::receive() {
   if (next_received_ == received_.size()) {
-    received_ = mailbox_.take();
+    received_.clear();
+    mailbox_.take(received_);
     next_received_ = 0;
   }
   for (std::size_t handled = 0; next_received_ < received_.size() && handled < kHandledAtOnce; ++next_received_) {
@@ -284,9 +289,8 @@ void Host::Runtime::fire_timers() {
 
 void Host::Runtime::record_lingering() {
   const TimePoint moment = now();
-  for (; !lingering_.empty() && lingering_.front().at <= moment; lingering_.pop_front()) {
-    const Lingering& start = lingering_.front();
-    if (Slot* slot = reported(start.instance)) slot->machine.record_start(start.ticket, start.attempt, moment);
+  while (const auto body = bodies_.pop_lingering(moment)) {
+    if (Slot* slot = reported(body->instance)) slot->machine.record_start(body->ticket, body->attempt, moment);
   }
 }
 
@@ -306,6 +310,10 @@ void Host::Runtime::collect(Slot& slot) {
     ended |= std::holds_alternative<core::Finished>(effect);
     carry_out(slot, effect);
   }
+  if (rooms_.size() < kRooms && effects_.capacity() <= kEffectsInRoom) {
+    effects_.clear();
+    rooms_.push_back(std::exchange(effects_, {}));
+  }
   if (ended) return drop(slot);
   if (slot.machine.waiting() && slot.replay == 0) note_waiting(slot);
 }
@@ -316,7 +324,7 @@ void Host::Runtime::note_running(Slot& slot) {
   timers_.disarm(std::exchange(slot.idle, {}));
   const TimePoint moment = now();
   if (slot.wake && *slot.wake <= moment) {
-    if (!std::exchange(slot.awakened, true)) awakened_.push_back({moment + kLinger, slot.key});
+    if (!std::exchange(slot.awakened, true)) awakened_.push_back({moment + kAwakened, slot.key});
     return;
   }
   slot.waits = false;
@@ -362,11 +370,11 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
       runtime.outgoing_.push(slot.key, std::move(append.entry), tell);
     }
     void operator()(core::RunBody& run) {
-      runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, run.ticket, run.attempt});
+      runtime.bodies_.began({slot.key, run.ticket, run.attempt}, runtime.now());
       runtime.actions_.push_back(RunStepBody{slot.key, run.ticket, run.attempt});
     }
     void operator()(core::RollBack& rollback) {
-      runtime.lingering_.push_back({runtime.now() + kLinger, slot.key, rollback.ticket, rollback.attempt});
+      runtime.bodies_.began({slot.key, rollback.ticket, rollback.attempt}, runtime.now());
       runtime.actions_.push_back(RunRollback{slot.key, rollback.ticket, rollback.attempt, rollback.of,
                                              slot.machine.rollback_reason(), slot.machine.output(rollback.of)});
     }
@@ -408,7 +416,7 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
 
 void Host::Runtime::arm_wakeup() {
   auto next = timers_.next();
-  if (!lingering_.empty()) next = next ? std::min(*next, lingering_.front().at) : lingering_.front().at;
+  if (const auto lingers = bodies_.next()) next = next ? std::min(*next, *lingers) : lingers;
   if (!awakened_.empty()) next = next ? std::min(*next, awakened_.front().at) : awakened_.front().at;
   if (!options_.clock) return wakeup_.at(next);
   if (next && *next <= now()) wakeup_.signal();  // what is due later, `clock_moved` tells
@@ -418,6 +426,9 @@ void Host::Runtime::arm_wakeup() {
 
 void Host::Runtime::handle(runtime::StepsDurable& message) {
   const TimePoint moment = now();
+  for (const auto& [instance, ticket] : message.steps) {
+    if (const auto slot = slots_.find(instance); slot != slots_.end()) values::prefetch<384>(slot->second.get());
+  }
   for (const auto& [instance, ticket] : message.steps) {
     if (Slot* slot = reported(instance)) slot->machine.durable(ticket, moment);
   }

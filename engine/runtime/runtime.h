@@ -21,6 +21,7 @@
 #include "engine/core/graph.h"
 #include "engine/core/instance.h"
 #include "engine/runtime/mailbox.h"
+#include "engine/runtime/running_bodies.h"
 #include "engine/runtime/timers.h"
 #include "engine/runtime/wakeup.h"
 #include "engine/runtime/writer.h"
@@ -81,7 +82,7 @@ class Host::Runtime {
   void check_payload(std::string_view what, const std::string& payload) const;
   void start_ready_nodes(Slot& slot);
 
-  std::vector<Action> poll();
+  std::vector<Action> poll(std::vector<Action>&& room);
   void evicted(InstanceKey instance);
   bool keep(InstanceKey instance);
   CallId create(CreateRequest request);
@@ -109,19 +110,13 @@ class Host::Runtime {
   std::atomic<std::uint64_t> hibernated_ = 0;  // size of asleep_
 
   boost::unordered_flat_map<InstanceKey, std::unique_ptr<Slot>> slots_;
+  runtime::RunningBodies bodies_;
 
  private:
   // Tickets of timers that are not a step's.
   static constexpr Ticket kAsleep = 0xffff'ffff;  // a hibernated instance is due
   static constexpr Ticket kIdle = 0xffff'fffe;    // a loaded one has waited long enough
 
-  // A body that has begun and is worth a record if it still runs at `at`.
-  struct Lingering {
-    TimePoint at;
-    InstanceKey instance;
-    Ticket ticket;
-    std::uint32_t attempt;
-  };
   // An instance whose status on disk is still `waiting`, worth correcting if it still runs at `at`.
   struct Awakened {
     TimePoint at;
@@ -214,14 +209,13 @@ class Host::Runtime {
   std::vector<runtime::Message> received_;
   std::size_t next_received_ = 0;  // of received_, to be handled
   runtime::Timers<Due> timers_;
-  std::deque<Lingering> lingering_;
   std::deque<Awakened> awakened_;
   std::vector<InstanceKey> dirty_;
   std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
   runtime::Submissions outgoing_;
   std::vector<Action> actions_;
-  std::size_t last_actions_ = 0;
-  std::vector<core::Effect> effects_;  // of the instance that is being collected
+  std::vector<core::Effect> effects_;             // of the instance that is being collected
+  std::vector<std::vector<core::Effect>> rooms_;  // for effects, empty: lent to instances that are marked
   std::deque<InstanceKey> to_load_;
   std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;

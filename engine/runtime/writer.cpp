@@ -267,6 +267,7 @@ void Writer::tell_step(TellStep step) {
   auto* last = outgoing_.empty() ? nullptr : std::get_if<StepsDurable>(&outgoing_.back());
   if (last == nullptr || last->steps.size() == kStepsInMessage) {
     last = &std::get<StepsDurable>(outgoing_.emplace_back(StepsDurable{}));
+    last->steps.reserve(committed_few_ ? kFew : kStepsInMessage);
   }
   last->steps.push_back({step.instance, step.ticket});
 }

@@ -18,7 +18,8 @@ constexpr std::uint32_t kLeastThreads = 4;
 constexpr std::size_t kCollected = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
-constexpr std::uint64_t kBrisk = 20;  // bodies begun within kAwake: they need no further thread
+constexpr auto kCommit = std::chrono::microseconds(150);  // takes one on a usual disk
+constexpr std::uint64_t kBrisk = 20;                      // bodies begun within kAwake: they need no further thread
 
 std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
@@ -70,7 +71,7 @@ void Bodies::start(std::unique_ptr<Attempt> attempt) {
 
 void Bodies::hand_over() {
   if (collected_.empty()) return;
-  handed_over_few_ = collected_.size() <= kFew;
+  handed_over_ += collected_.size();
   for (auto& attempt : collected_) {
     if (!attempt) continue;  // it was handed over before memory ran out
     waiting_.push(attempt.get());
@@ -138,12 +139,16 @@ void Bodies::carry_out(Attempt& attempt) {
   if (before == nullptr && !loop_watches_) wake_();
 }
 
-// To sleep and be woken takes longer than most bodies.
-bool Bodies::wait_briefly() {
-  if (!std::exchange(handed_over_few_, false)) return false;
+// To sleep and be woken takes longer than most bodies, and a good part of a commit.
+bool Bodies::wait_briefly(const std::function<bool()>& committed) {
+  const bool few_begun = handed_over_ > 0 && handed_over_ <= kFew;
+  const bool few_ended = taken_back_ > 0 && taken_back_ <= kFew;
+  handed_over_ = taken_back_ = 0;
+  if (!few_begun && !few_ended) return false;
   loop_watches_ = true;
-  const auto end = std::chrono::steady_clock::now() + kAwake;
-  while (ended_ == nullptr && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  const auto end = std::chrono::steady_clock::now() + (few_ended ? kCommit : kAwake);
+  while (ended_ == nullptr && !(few_ended && committed()) && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
   loop_watches_ = false;
   return ended_ != nullptr;
 }
@@ -156,7 +161,10 @@ std::unique_ptr<Attempt> Bodies::next_ended() {
     }
   }
   Attempt* const oldest = taken_;
-  if (oldest != nullptr) taken_ = oldest->ended_before;
+  if (oldest != nullptr) {
+    taken_ = oldest->ended_before;
+    ++taken_back_;
+  }
   return std::unique_ptr<Attempt>(oldest);
 }
 

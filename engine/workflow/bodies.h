@@ -24,6 +24,7 @@
 #include <workflows/step.h>
 
 #include "engine/values/mutex.h"
+#include "engine/values/recycled.h"
 
 namespace workflows::detail {
 
@@ -40,7 +41,7 @@ struct Heartbeats {
 
 // One execution of a body, of a rollback, or of a delay function. The loop makes it, a thread of the pool carries it
 // out, the loop takes it back.
-struct Attempt {
+struct Attempt : values::Recycled<Attempt> {
   Attempt(Run& owner, Operation& asked, std::uint32_t which) : run(owner), operation(asked), number(which) {}
 
   void cancel() {
@@ -82,8 +83,9 @@ class Bodies {
   std::unique_ptr<Attempt> next_ended();
   // For what waits although no thread was called for it.
   void call_a_thread();
-  // If a few bodies were handed over just now: waits for some microseconds, in which most end. True: one has.
-  bool wait_briefly();
+  // Waits without going to sleep for what is about to come: for a body to end, if a few were handed over just now;
+  // until `committed`, if a few that had ended were taken. True: a body has ended.
+  bool wait_briefly(const std::function<bool()>& committed);
 
   bool on_this_thread() const { return pool_.get_executor().running_in_this_thread(); }
   // Nothing may be running.
@@ -106,7 +108,8 @@ class Bodies {
   std::atomic<bool> has_stand_by_ = false;
   std::atomic<std::uint64_t> begun_ = 0;    // bodies so far
   std::atomic<bool> loop_watches_ = false;  // and needs not be woken
-  bool handed_over_few_ = false;
+  std::size_t handed_over_ = 0;             // since the last brief wait, as below
+  std::size_t taken_back_ = 0;
   mutable boost::asio::thread_pool pool_;
 };
 

@@ -1,5 +1,7 @@
 #include "engine/workflow/loop.h"
 
+#include <poll.h>
+
 #include <chrono>
 #include <future>
 #include <new>
@@ -7,6 +9,8 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/steady_timer.hpp>
+
+#include "engine/values/prefetch.h"
 
 namespace workflows::detail {
 namespace {
@@ -172,21 +176,44 @@ void Loop::wait_for_host() {
 void Loop::turn() {
   if (state_ == State::closed) return;
   try {
-    while (carry_out_actions() || release_stalled() || bodies_.wait_briefly()) {}
+    while (carry_out_actions() || release_stalled() || bodies_.wait_briefly([this] { return host_is_ready(); })) {}
   } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
   if (std::exchange(give_up_, false)) return give_up();
   bodies_.hand_over();  // what is left of a turn that broke off
   if (state_ == State::closing && retiring_.empty()) end_close();
 }
 
+bool Loop::host_is_ready() const {
+  pollfd host{.fd = host_.fd(), .events = POLLIN, .revents = 0};
+  return ::poll(&host, 1, 0) > 0;
+}
+
 bool Loop::carry_out_actions() {
   take_ended_bodies();
-  auto actions = host_.poll();
-  for (Action& action : actions) {
-    std::visit([this](auto& what) { handle(what); }, action);
+  actions_ = host_.poll(std::move(actions_));
+  for (std::size_t next = 0; next < actions_.size(); ++next) {
+    look_ahead(next);
+    std::visit([this](auto& what) { handle(what); }, actions_[next]);
   }
   bodies_.hand_over();
-  return !actions.empty();
+  return !actions_.empty();
+}
+
+// First for the run, then for what it finds in there.
+void Loop::look_ahead(std::size_t next) const {
+  constexpr std::size_t kFar = 6;
+  constexpr std::size_t kNear = 3;
+  const auto resolve_at = [this](std::size_t place) {
+    return place < actions_.size() ? std::get_if<ResolveStep>(&actions_[place]) : nullptr;
+  };
+  if (const ResolveStep* resolve = resolve_at(next + kFar)) {
+    if (const Run* run = find(resolve->instance)) values::prefetch<320>(run);
+  }
+  if (const ResolveStep* resolve = resolve_at(next + kNear)) {
+    const Run* run = find(resolve->instance);
+    const Operation* operation = run != nullptr ? run->find(resolve->ticket) : nullptr;
+    if (operation != nullptr) values::prefetch<192>(operation);
+  }
 }
 
 void Loop::take_ended_bodies() {

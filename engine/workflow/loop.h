@@ -97,6 +97,8 @@ class Loop {
   void wake();  // any thread
   void wait_for_host();
   void turn();
+  void look_ahead(std::size_t next) const;
+  bool host_is_ready() const;
   bool carry_out_actions();  // false: there were none
   void take_ended_bodies();
   bool release_stalled();
@@ -138,6 +140,7 @@ class Loop {
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   boost::asio::posix::stream_descriptor readable_;
+  std::vector<Action> actions_;  // of this turn
   Bodies bodies_;
   Calls calls_;
   Sources sources_;

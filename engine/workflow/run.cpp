@@ -288,7 +288,7 @@ bool Run::patched(std::string_view id, const std::source_location& place) {
 
 // ---------------------------------------------------------------- outcomes
 
-void Run::resolve(Ticket ticket, Outcome outcome) {
+void Run::resolve(Ticket ticket, Outcome&& outcome) {
   Operation* operation = find(ticket);
   if (retired_ || operation == nullptr) return;
   if (operation->running != nullptr) warn_of_deaf_body(*operation);

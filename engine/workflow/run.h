@@ -43,9 +43,11 @@ class Run {
   // No body runs: the frames may be destroyed.
   bool quiet() const { return bodies_ == 0; }
   bool replaying() const;
+  // The call that waits for this step; null if none does.
+  Operation* find(Ticket ticket) const { return ticket < asked_.size() ? asked_[ticket] : nullptr; }
 
   // ---- actions
-  void resolve(Ticket ticket, Outcome outcome);
+  void resolve(Ticket ticket, Outcome&& outcome);
   void run_body(Ticket ticket, std::uint32_t attempt);
   void cancel_body(Ticket ticket, std::uint32_t attempt);
   void choose_delay(Ticket ticket, std::uint32_t attempt, Failure failure);
@@ -118,7 +120,6 @@ class Run {
   void resume(std::coroutine_handle<> code);
   void finish(BodyOutcome outcome);
 
-  Operation* find(Ticket ticket) const { return ticket < asked_.size() ? asked_[ticket] : nullptr; }
   void launch(Operation& operation, std::uint32_t attempt);
   void launch(std::unique_ptr<Attempt> attempt);
   void give_context(Attempt& attempt) const;

@@ -145,7 +145,8 @@ class Host {
   Host& operator=(const Host&) = delete;
 
   int fd() const noexcept;
-  std::vector<Action> poll();
+  // `room` is a result that was carried out: its memory is used again.
+  std::vector<Action> poll(std::vector<Action> room = {});
   // A manual clock has moved: due timers come with the next poll.
   void clock_moved();
 

@@ -182,7 +182,8 @@ void Driver::schedule_turn() {
 
 bool Driver::receive() {
   try {
-    for (Action& action : host_->poll()) actions_.push_back(std::move(action));
+    polled_ = host_->poll(std::move(polled_));
+    for (Action& action : polled_) actions_.push_back(std::move(action));
   } catch (const WorkflowsError& error) {
     self().attr("_stopped")(to_text(to_string(error.code())), to_text(error.what()));
     return false;

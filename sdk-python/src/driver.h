@@ -87,6 +87,7 @@ class Driver {
   py::object package_;                                  // the folder of the package
   std::map<std::pair<PyObject*, int>, Source> places_;  // by file name, which code objects keep, and line
   py::object idle_task_;
+  std::vector<Action> polled_;  // its memory is used again
   std::deque<Action> actions_;
   std::deque<Due> due_;
   bool turn_due_ = false;

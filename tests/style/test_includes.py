@@ -31,6 +31,7 @@ class Floor:
     pure: bool = False
 
 
+MEMORY_AND_THREADS = ("engine/values/mutex.h", "engine/values/prefetch.h", "engine/values/recycled.h")
 # Nothing, but for the simulation.
 PLANTED = "engine/testing/planted_bug.h"
 
@@ -63,7 +64,7 @@ FLOORS = [
     ),
     Floor(
         "engine/workflow",
-        ("workflows/", "engine/workflow/", "engine/values/mutex.h", "boost/", "fmt/", "spdlog/"),
+        ("workflows/", "engine/workflow/", *MEMORY_AND_THREADS, "boost/", "fmt/", "spdlog/", "poll.h"),
     ),
     Floor(
         "sdk-python/src",
