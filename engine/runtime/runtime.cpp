@@ -228,7 +228,6 @@ std::vector<Action> Host::Runtime::poll(std::vector<Action>&& room) {
   // Nodes that the code has set free: it asks for them before it gets another outcome, now and in every replay (S7).
   room.clear();
   if (!actions_.empty()) return std::exchange(actions_, std::move(room));
-  wakeup_.clear(now());
   if (actions_.capacity() < room.capacity()) actions_.swap(room);
   try {
     whole([&] {
@@ -257,6 +256,7 @@ void Host::Runtime::turn() {
 void Host::Runtime::receive() {
   if (next_received_ == received_.size()) {
     received_.clear();
+    wakeup_.clear(now());  // no earlier: the signal is for what is in the mailbox
     mailbox_.take(received_);
     next_received_ = 0;
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -9,6 +10,9 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "storage/store.h"
 #include "tests/support/script_host.h"
@@ -362,6 +366,44 @@ TEST_F(HostTest, SleepersThatAreDueTogetherQueueForTheirPlacesInMemory) {
     return engine.ended.size() == 20;
   });
   EXPECT_EQ(most, 2);
+}
+
+// A turn takes 128 outcomes. What is left of a batch may give nothing to do: nobody waits for these.
+TEST_F(HostTest, WhatArrivesWhileALargeBatchIsHandledIsNotSleptOver) {
+  constexpr std::size_t kTurn = 128;
+  constexpr std::size_t kAll = kTurn + 12;
+  HostOptions one_workflow = options();
+  one_workflow.workflows.push_back({"w", "1"});
+  Host host(one_workflow);
+  const auto is_ready = [&](int patience_ms) {
+    pollfd fd{host.fd(), POLLIN, 0};
+    return ::poll(&fd, 1, patience_ms) == 1;
+  };
+  std::vector<std::pair<InstanceKey, Asked>> bodies;
+  bool replied = false;
+  const auto take_all = [&] {
+    for (auto actions = host.poll(); !actions.empty(); actions = host.poll()) {
+      for (const Action& action : actions) {
+        const auto* start = std::get_if<StartInstance>(&action);
+        if (start != nullptr) bodies.emplace_back(start->instance, host.do_(start->instance, {.name = "body"}));
+        replied |= std::holds_alternative<CallReply>(action);
+      }
+    }
+  };
+  for (std::size_t i = 0; i < kAll; ++i) host.create({.workflow = "w", .id = "i" + std::to_string(i)});
+  while (is_ready(100)) take_all();
+  ASSERT_EQ(bodies.size(), kAll);
+  for (const auto& [instance, body] : bodies) host.body_finished(instance, body.ticket, body.attempt, Value{"1"});
+  for (std::size_t i = kTurn; i < kAll; ++i) host.abandon(bodies[i].first, bodies[i].second.ticket);
+  ASSERT_TRUE(host.poll().empty());
+  ASSERT_TRUE(is_ready(10'000));
+  ASSERT_EQ(host.poll().size(), kTurn);
+  replied = false;
+  const auto before = host.counters().wakeups;
+  std::thread([&] { host.create({.workflow = "elsewhere"}); }).join();
+  for (int i = 0; i < 1'000 && host.counters().wakeups == before; ++i) std::this_thread::sleep_for(1ms);
+  while (!replied && is_ready(1'000)) take_all();
+  EXPECT_TRUE(replied);
 }
 
 TEST_F(HostTest, S4_TheStatusOfAnInstanceThatHasJustEndedIsLeftAlone) {
