@@ -46,13 +46,16 @@ class Damage : public ::testing::Test {
     return changes;
   }
 
-  // The moments to fail at, from 1 on: some of each kind; in the long form all, up to a thousand of a kind.
-  static std::vector<std::uint64_t> moments(const std::vector<std::string>& calls, std::size_t of_each_kind) {
+  static constexpr std::size_t kMost = 1'000;
+
+  // The moments to fail at, from 1 on: some of each kind; in the long form all, up to `most` of a kind.
+  static std::vector<std::uint64_t> moments(const std::vector<std::string>& calls, std::size_t of_each_kind,
+                                            std::size_t most = kMost) {
     std::map<std::string, std::vector<std::uint64_t>> kinds;
     for (std::uint64_t nth = 1; nth <= calls.size(); ++nth) kinds[calls[nth - 1]].push_back(nth);
     std::vector<std::uint64_t> chosen;
     for (const auto& [kind, all] : kinds) {
-      const auto count = std::min(all.size(), is_long() ? 1000 : of_each_kind);
+      const auto count = std::min(all.size(), is_long() ? most : of_each_kind);
       for (std::size_t i = 0; i < count; ++i) chosen.push_back(all[i * all.size() / count]);
     }
     return chosen;

@@ -36,9 +36,10 @@ class PowerLoss : public Damage, public ::testing::WithParamInterface<Loss> {
     }
   }
 
-  void lose_power_at_moments(StoreWorker::Plan plan, std::uint64_t seeds, std::size_t of_each_kind) {
+  void lose_power_at_moments(StoreWorker::Plan plan, std::uint64_t seeds, std::size_t of_each_kind,
+                             std::size_t most = kMost) {
     for (plan.seed = 1; plan.seed <= seeds; ++plan.seed) {
-      for (const auto nth : moments(changes_of(plan), of_each_kind)) {
+      for (const auto nth : moments(changes_of(plan), of_each_kind, most)) {
         lose_power(plan, nth);
         if (HasFatalFailure()) return;
       }
@@ -58,7 +59,8 @@ TEST_P(PowerLoss, S5_NormalDurabilityMayLoseTheLastCommitsAndNothingElse) {
 }
 
 TEST_P(PowerLoss, S5_FullDurabilityLosesNothingWhileTheWalIsMovedIntoTheFileAndBegunAnew) {
-  lose_power_at_moments({.turns = 12, .heavy = true}, 1, 1);
+  constexpr std::size_t kMostOfHeavy = 50;  // each takes a second
+  lose_power_at_moments({.turns = 12, .heavy = true}, 1, 1, kMostOfHeavy);
   expect_seen({"cut write wal", "cut rewrite wal", "cut write database", "cut sync database"});
 }
 
