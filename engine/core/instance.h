@@ -169,6 +169,10 @@ class Instance {
   bool lend(std::vector<Effect>& room);
   // The code has gone on from all Resolves that were taken.
   void settled() { resolve_taken_ = false; }
+  // Nodes of its graph are to be started. Until the code has asked for them it gets no outcome: with one it could ask
+  // for something else first, in this life or in a later one (S7).
+  void nodes_start() { ++starting_nodes_; }
+  void nodes_started(TimePoint now);
 
   // `run` has ended; its end may still be on its way to disk.
   bool ended() const { return result_.has_value(); }
@@ -325,6 +329,7 @@ class Instance {
   }
   bool is_interrupted(const Step& step) const { return is_over(step) || (pausing_ && step.phase != Phase::running); }
   void begin_rollback(std::optional<Failure> failure, TimePoint now);
+  void record_that_it_started(Ticket ticket);
   void roll_back_next(TimePoint now);
   void end_rollback(TimePoint now);
   Ticket rollback_step(Ticket of);
@@ -372,7 +377,8 @@ class Instance {
   // go on in the order in which their outcomes were delivered.
   bool resolve_queued_ = false;  // in effects_
   bool resolve_taken_ = false;   // and not yet settled
-  bool lets_go_on_ = false;      // an entry in effects_ will let the code go on
+  std::uint32_t starting_nodes_ = 0;
+  bool lets_go_on_ = false;  // an entry in effects_ will let the code go on
   bool pausing_ = false;
   bool rolling_back_ = false;
   bool roll_back_asked_ = false;

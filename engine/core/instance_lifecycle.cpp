@@ -131,7 +131,7 @@ void Instance::roll_back(TimePoint now) {
 
 void Instance::begin_rollback(std::optional<Failure> failure, TimePoint now) {
   for (Ticket ticket = 0; ticket < steps_.size(); ++ticket) {
-    if (can_be_rolled_back(ticket)) record_question(ticket);  // so that a later life knows that it had started
+    if (can_be_rolled_back(ticket)) record_that_it_started(ticket);
   }
   stop_everything();
   pausing_ = false;
@@ -142,6 +142,14 @@ void Instance::begin_rollback(std::optional<Failure> failure, TimePoint now) {
   started.at = now;
   if (failure_) started.value = failure_->to_json();
   append(std::move(started), Urgency::awaited);
+}
+
+// So that a later life knows it, too. The question alone may have been recorded before.
+void Instance::record_that_it_started(Ticket ticket) {
+  const Step& step = steps_[ticket];
+  const bool is_under_way = step.phase == Phase::running || step.phase == Phase::choosing;
+  if (is_under_way && !step.start_recorded) return append_start(ticket, Urgency::eager);
+  record_question(ticket);
 }
 
 // The step of the engine's own that compensates another one.

@@ -225,8 +225,16 @@ void Instance::finish_durable(TimePoint now) {
   effects_.emplace_back(std::move(*result_));
 }
 
+void Instance::nodes_started(TimePoint now) {
+  if (starting_nodes_ == 0 || --starting_nodes_ > 0 || result_) return;
+  deliver_in_order();
+  go_ahead(now);
+  park_if_quiet(now);
+}
+
 void Instance::deliver_in_order() {
   if (chain_began_) return;  // the code runs no more
+  if (starting_nodes_ > 0) return;
   while (delivered_ < order_.size() && gate_is_open()) {
     const Delivery& next = order_[delivered_];
     if (!next.unheard && !steps_[next.ticket].asked) return;
@@ -261,7 +269,7 @@ bool Instance::is_to_be_cancelled() const {
 }
 
 bool Instance::release_stalled(TimePoint now) {
-  if (result_ || chain_began_) return false;
+  if (result_ || chain_began_ || starting_nodes_ > 0) return false;
   const bool behind = !caught_up() || !held_.empty();
   if (behind && is_to_be_cancelled()) return false;  // the code is about to do it, as it did before
   if (limits_.determinism != Determinism::ignore && goes_on_elsewhere()) {

@@ -70,7 +70,7 @@ bool Instance::replaying() const {
 }
 
 bool Instance::waiting() const {
-  return !result_ && busy_ == 0 && held_.empty() && !pausing_ && !replaying() &&
+  return !result_ && busy_ == 0 && held_.empty() && !pausing_ && !replaying() && starting_nodes_ == 0 &&
          (!deadlines_.empty() || endless_waits_ > 0);
 }
 

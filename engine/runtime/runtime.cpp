@@ -209,25 +209,26 @@ CallId Host::Runtime::send_event(SendEventRequest request) {
 }
 
 void Host::Runtime::start_ready_nodes(Slot& slot) {
-  for (const core::Graph::Start& ready : slot.graph.take_ready()) {
+  const auto all = slot.graph.take_ready();
+  if (all.empty()) return;
+  for (const core::Graph::Start& ready : all) {
     actions_.push_back(StartNode{slot.key, ready.node,
                                  ready.has_failed_dependency ? std::optional(ready.failed_dependency) : std::nullopt});
   }
+  slot.machine.nodes_start();
+  starting_nodes_.push_back(slot.key);
 }
 
 // ---------------------------------------------------------------- the turn
 
 std::vector<Action> Host::Runtime::poll(std::vector<Action>&& room) {
   loop_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-  for (const InstanceKey instance : std::exchange(resolved_, {})) {
-    if (const auto slot = slots_.find(instance); slot != slots_.end()) {
-      slot->second->resolved = false;
-      slot->second->machine.settled();
-    }
-  }
-  // Nodes that the code has set free: it asks for them before it gets another outcome, now and in every replay (S7).
+  whole([this] { carried_out(); });
   room.clear();
-  if (!actions_.empty()) return std::exchange(actions_, std::move(room));
+  if (!actions_.empty()) {  // nodes that the code has set free
+    started_nodes_ = std::exchange(starting_nodes_, {});
+    return std::exchange(actions_, std::move(room));
+  }
   if (actions_.capacity() < room.capacity()) actions_.swap(room);
   try {
     whole([&] {
@@ -239,6 +240,22 @@ std::vector<Action> Host::Runtime::poll(std::vector<Action>&& room) {
     next_received_ = 0;
   }
   return std::exchange(actions_, {});
+}
+
+// All actions of the last poll were.
+void Host::Runtime::carried_out() {
+  for (const InstanceKey instance : std::exchange(resolved_, {})) {
+    if (const auto slot = slots_.find(instance); slot != slots_.end()) {
+      slot->second->resolved = false;
+      slot->second->machine.settled();
+    }
+  }
+  for (const InstanceKey instance : std::exchange(started_nodes_, {})) {
+    if (const auto slot = slots_.find(instance); slot != slots_.end()) {
+      slot->second->machine.nodes_started(now());
+      mark(*slot->second);
+    }
+  }
 }
 
 void Host::Runtime::turn() {

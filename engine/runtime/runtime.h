@@ -127,6 +127,7 @@ class Host::Runtime {
     Ticket ticket;
   };
 
+  void carried_out();
   void turn();
   void receive();
   void receive_all();
@@ -211,7 +212,9 @@ class Host::Runtime {
   runtime::Timers<Due> timers_;
   std::deque<Awakened> awakened_;
   std::vector<InstanceKey> dirty_;
-  std::vector<InstanceKey> resolved_;  // have Resolves in the actions of the last poll
+  std::vector<InstanceKey> resolved_;        // have Resolves in the actions of the last poll
+  std::vector<InstanceKey> starting_nodes_;  // have StartNodes in actions_
+  std::vector<InstanceKey> started_nodes_;   // ... in those of the last poll
   runtime::Submissions outgoing_;
   std::vector<Action> actions_;
   std::vector<core::Effect> effects_;             // of the instance that is being collected

@@ -130,8 +130,17 @@ void Ledger::check(Record& record, const Entry& entry, const Tables& data, TimeP
 
 void Ledger::shift(Record& record, const Entry& resumed) {
   for (auto& [ticket, step] : record.steps) {
-    if (!step.ended && step.deadline) *step.deadline += resumed.at - std::max(*resumed.began, step.began);
+    if (!step.ended && step.deadline) step.pauses.push_back({std::max(*resumed.began, step.began), resumed.at});
   }
+}
+
+// What began in the moment of a pause, before it was heard, may be recorded after the pause.
+TimePoint Ledger::due(const Step& step, TimePoint when) {
+  TimePoint due = *step.deadline;
+  for (const auto& [began, ended] : step.pauses) {
+    if (ended <= when) due += ended - began;
+  }
+  return due;
 }
 
 const Op* Ledger::op_of(const Record& record, Ticket ticket) const {
@@ -162,6 +171,7 @@ void Ledger::check_step(Record& record, const Entry& entry, const Tables& data, 
   if (entry.kind == EntryKind::attempt_started && op != nullptr) record.bodies[op->place].lives.insert(life);
   if (is_note) return;
   step.deadline = entry.deadline;
+  step.pauses.clear();
   step.began = entry.at;
   if (!entry.event_type.empty()) step.type = entry.event_type;
 }
@@ -169,14 +179,14 @@ void Ledger::check_step(Record& record, const Entry& entry, const Tables& data, 
 void Ledger::check_time(const Step& step, const Op* op, const Entry& entry, bool stood_still) {
   const bool fires = entry.kind == EntryKind::sleep_finished || entry.kind == EntryKind::wait_timed_out;
   if (fires) {
-    hold(6, !step.deadline || entry.at >= *step.deadline, "the timer of " + step.name + " fired before its time");
+    hold(6, !step.deadline || entry.at >= due(step, entry.at), "the timer of " + step.name + " fired before its time");
     if (op != nullptr && !stood_still)
       hold(6, entry.at >= *entry.began + Millis(op->ms), "the timer of " + step.name + " fired too soon");
   }
   const auto began = entry.kind == EntryKind::attempt_started ? std::optional(entry.at) : entry.began;
   const bool is_next_attempt = entry.attempt > step.attempt && step.attempt > 0 && step.deadline && began;
   if (!is_next_attempt) return;
-  hold(6, *began >= *step.deadline, "an attempt of " + step.name + " began before its delay was over");
+  hold(6, *began >= due(step, *began), "an attempt of " + step.name + " began before its delay was over");
 }
 
 // What a body may have come to, and how many times it may be tried.

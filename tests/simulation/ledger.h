@@ -64,6 +64,7 @@ class Ledger {
     bool ended = false;
     TimePoint began{};
     std::optional<TimePoint> deadline{};
+    std::vector<std::pair<TimePoint, TimePoint>> pauses{};  // since `deadline` was recorded; they put it off
     std::string type{};
   };
   struct Bodies {
@@ -110,6 +111,7 @@ class Ledger {
   void check_end(Record& record, const Entry& entry);
   static void check_report(const Record& record, const Entry& entry);
   void shift(Record& record, const Entry& resumed);
+  static TimePoint due(const Step& step, TimePoint when);
   const Op* op_of(const Record& record, Ticket ticket) const;
   BodyOutcome expected(const Record& record) const;
 

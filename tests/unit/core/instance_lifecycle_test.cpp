@@ -11,7 +11,6 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 const StepConfig kOnce{.retries = {.limit = 0}};
-const RollbackConfig kGoOn{.continue_on_failure = true};
 
 // ---------------------------------------------------------------- pause (S27)
 
@@ -232,6 +231,23 @@ TEST(InstanceRollback, S31_AStepThatStartedIsRolledBackEvenIfItHasNoOutput) {
   run.commit();
   run.expect({"disarm cut short#1", "append step_completed cut short#1.1 null awaited", "arm failed#1 +600000",
               "roll back failed#1.1 !Broke"});
+}
+
+// That it was asked for may be on record from before its body began.
+TEST(InstanceRollback, S31_ABodyThatRunsIsRecordedAsStartedBeforeTheRollbacks) {
+  Life run;
+  run.do_("open");
+  run.pause();
+  run.do_undoable("held");
+  run.body("open#1.1", Value{"1"});
+  run.expect({"append attempt_started held#1 eager", "arm open#1 +600000", "disarm open#1",
+              "append step_completed open#1.1 1 awaited"});
+  run.resume();
+  run.commit();
+  run.expect({"append resumed eager", "arm held#1 +600000", "run held#1.1", "resolve open#1 1"});
+  run.finish(failure("Broke"));
+  run.expect({"append attempt_started held#1.1 eager", "disarm held#1", "cancel held#1.1",
+              "append rollback_started !Broke awaited"});
 }
 
 TEST(InstanceRollback, S31_AStepThatNeverStartedIsNotRolledBack) {

@@ -9,6 +9,7 @@
 namespace workflows {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::VariantWith;
 
@@ -40,6 +41,46 @@ TEST(Runtime, S7_ANodeIsStartedBeforeTheNextOutcomeIsDelivered) {
   EXPECT_THAT(host->poll(), ElementsAre(VariantWith<StartNode>(testing::Field(&StartNode::node, second))));
   host->do_(key, {.name = "second"});
   EXPECT_THAT(host->poll(), ElementsAre(VariantWith<ResolveStep>(testing::Field(&ResolveStep::ticket, other.ticket))));
+}
+
+// A recorded outcome is there when it is asked for. With it, the code could ask for the next step before the node does.
+TEST(Runtime, S7_ANodeIsStartedBeforeARecordedOutcomeIsHandedBack) {
+  HostOptions options{.clock = std::make_shared<ManualClock>(TimePoint())};
+  options.workflows.push_back({.name = "w"});
+  const auto database = storage::memory::open_memory();
+  InstanceKey key = 0;
+  const auto start = [&] {
+    auto host = HostAccess::open(options, database, [] { return runtime::SteadyTime(); });
+    for (int i = 0; i < 3; ++i) {
+      host->poll();
+      HostAccess::write(*host);
+    }
+    return host;
+  };
+  const auto begin = [&](Host& host) {
+    const NodeId node = host.declare(key, "node");
+    host.call_node(key, node, 0, false);
+    return host.do_(key, {.name = "other"});
+  };
+  {
+    const auto host = start();
+    host->create({.workflow = "w", .id = "i"});
+    host->poll();
+    HostAccess::write(*host);
+    host->poll();
+    key = host->client().get("w", "i").key;
+    const Asked other = begin(*host);
+    host->poll();
+    host->body_finished(key, other.ticket, 1, Value{"2"});
+    host->poll();
+    HostAccess::write(*host);
+    host->close();
+  }
+  const auto host = start();
+  ASSERT_NE(begin(*host).state, Asked::State::resolved);
+  EXPECT_THAT(host->poll(), ElementsAre(VariantWith<StartNode>(testing::_)));
+  host->do_(key, {.name = "the node's"});
+  EXPECT_THAT(host->poll(), Contains(VariantWith<ResolveStep>(testing::_)));
 }
 
 }  // namespace
