@@ -97,6 +97,9 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       break;
     case EntryKind::sleep_started:
     case EntryKind::wait_started:
+      if (!step.extra && !entry.event_type.empty()) {  // its question alone was recorded before
+        step.extra = std::make_unique<Extra>(Extra{.event_type = entry.event_type});
+      }
       step.phase = entry.kind == EntryKind::sleep_started ? Phase::sleeping : Phase::waiting;
       step.began = entry.at;
       step.deadline = entry.deadline;

@@ -104,6 +104,7 @@ class Report {
     step.status = "waiting";
     step.began = entry.at;
     step.deadline = entry.deadline;
+    if (!entry.event_type.empty()) step.event_type = entry.event_type;
   }
 
   void completed(StepInfo& step, const Entry& entry, std::string_view result) {

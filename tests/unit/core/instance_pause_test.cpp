@@ -147,6 +147,26 @@ TEST(InstanceWait, S22_AnEventAfterTheWaitIsTaken) {
   run.expect({"resolve payment#1 <paid {\"sum\":5}>"});
 }
 
+TEST(InstanceWait, S22_AWaitThatWasAskedForDuringAPauseGetsItsEventInALaterLife) {
+  Life first;
+  first.do_("open");
+  first.pause();
+  first.wait("payment", "paid");
+  first.body("open#1.1", Value{"1"});
+  first.expect({"append attempt_started payment#1 eager", "arm open#1 +600000", "disarm open#1",
+                "append step_completed open#1.1 1 awaited"});
+  first.resume();
+  first.commit();
+  first.expect({"append resumed eager", "append wait_started payment#1 until +86400000 eager",
+                "arm payment#1 +86400000", "resolve open#1 1"});
+  Life second = first.crash();
+  second.do_("open");
+  second.wait("payment", "paid");
+  second.expect({"arm payment#1 +86400000", "resolve open#1 1"});
+  second.event(7, "paid", "5");
+  second.expect({"disarm payment#1", "append wait_taken payment#1 event 7 until +86400000 awaited"});
+}
+
 TEST(InstanceWait, S22_AnEventBeforeTheWaitIsTheSame) {
   Life run;
   run.event(7, "paid", "{\"sum\":5}");
