@@ -138,7 +138,8 @@ void Ledger::shift(Record& record, const Entry& resumed) {
 TimePoint Ledger::due(const Step& step, TimePoint when) {
   TimePoint due = *step.deadline;
   for (const auto& [began, ended] : step.pauses) {
-    if (ended <= when) due += ended - began;
+    const bool stepped_back = ended < began;
+    if (ended <= when || stepped_back) due += ended - began;
   }
   return due;
 }
