@@ -131,7 +131,9 @@ class Worker::Run final : public Leaves {
     if (!asked) return;
     leaves_.at(op.place).ticket = asked->ticket;
     by_ticket_[asked->ticket] = &op;
-    worker_.around_.ledger.asked(known_as_, asked->ticket, op);
+    const bool is_replay_alone = key_ != known_as_;
+    // What the code of a replaced owner asks for is written nowhere.
+    if (is_replay_alone || worker_.owns(key_)) worker_.around_.ledger.asked(known_as_, asked->ticket, op);
     if (asked->state == Asked::State::run) worker_.begin_body({key_, asked->ticket, asked->attempt, &op, false});
     if (asked->state == Asked::State::resolved) tell(op, asked->ticket, *asked->outcome);
   }
