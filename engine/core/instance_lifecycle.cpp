@@ -123,10 +123,10 @@ bool Instance::can_be_rolled_back(Ticket ticket) const {
 }
 
 void Instance::roll_back(TimePoint now) {
-  if (result_ || rolling_back_) return;
+  if (result_ || chain_began_) return;
   pausing_ = false;
   roll_back_asked_ = true;
-  go_ahead(now);
+  go_ahead(now);  // also if it is on record already: a run of no steps has nothing to catch up with
 }
 
 void Instance::begin_rollback(std::optional<Failure> failure, TimePoint now) {

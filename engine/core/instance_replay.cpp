@@ -73,6 +73,8 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
     if (step.ending) throw damaged(identity_, "to have ended step " + std::to_string(entry.step) + " twice");
+    if (step.kind == StepKind::value && !std::holds_alternative<Value>(outcome))
+      throw damaged(identity_, "to have failed to note the value of step " + std::to_string(entry.step));
     step.ending = std::make_unique<Ending>(std::move(outcome));
     step.phase = Phase::ended;
     if (step.kind == StepKind::value || step.kind == StepKind::rollback) return;  // the code does not wait for it

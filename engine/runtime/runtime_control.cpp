@@ -64,6 +64,10 @@ void Host::Runtime::heard_pause(InstanceKey instance) {
 
 void Host::Runtime::heard_resume(InstanceKey instance) {
   const auto found = slots_.find(instance);
+  if (found != slots_.end() && found->second->machine.parked()) {
+    collect(*found->second);
+    if (!slots_.contains(instance)) return;  // its pause has just become durable: it is nobody's any more
+  }
   if (found == slots_.end()) return wake_up(instance);  // it was put aside to be paused
   Slot& slot = *found->second;
   slot.to_be_paused = false;

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <iostream>
+#include <string>
 
 #include "tests/simulation/simulation.h"
 
@@ -37,6 +39,17 @@ TEST_P(PlantedBug, IsFound) {
 
 INSTANTIATE_TEST_SUITE_P(Simulation, PlantedBug, testing::ValuesIn(planted_bugs()),
                          [](const auto& bug) { return bug.param; });
+
+// Each broke an invariant once, as RELIABILITY.md tells.
+TEST(Scenario, ThatFailedOnceFailsNoMore) {
+  std::ifstream scenarios(WORKFLOWS_SCENARIOS);
+  Counters counters;
+  std::size_t run_so_far = 0;
+  for (std::string text; std::getline(scenarios, text); ++run_so_far) {
+    EXPECT_EQ(run(scenario_from(text), counters).value_or("nothing is wrong"), "nothing is wrong") << text;
+  }
+  EXPECT_GE(run_so_far, 5);
+}
 
 // A scenario is what a failure prints: it has to come back as it was.
 TEST(Scenario, IsTheSameAfterItWasPrinted) {

@@ -250,6 +250,12 @@ TEST(InstanceRollback, S31_ABodyThatRunsIsRecordedAsStartedBeforeTheRollbacks) {
               "append rollback_started !Broke awaited"});
 }
 
+TEST(InstanceRollback, S28_ARunOfNoStepsWhoseRollbackIsOnRecordEndsInALaterLife) {
+  Life run(std::vector<Entry>{{.kind = EntryKind::rollback_started}});
+  run.roll_back();
+  run.expect({"append instance_terminated awaited"});
+}
+
 TEST(InstanceRollback, S31_AStepThatNeverStartedIsNotRolledBack) {
   Life run;
   run.do_undoable("ran");

@@ -157,6 +157,15 @@ TEST(InstanceReplay, S45_DamagedHistoriesAreRefused) {
   EXPECT_THROW(load(), StoreCorruptError);
 }
 
+TEST(InstanceReplay, S45_ANotedValueThatFailedIsRefused) {
+  const Entry failed{.kind = EntryKind::step_failed,
+                     .step_kind = StepKind::value,
+                     .occurrence = 1,
+                     .name = "now",
+                     .value = failure("Broke").to_json()};
+  EXPECT_THROW((Life{std::vector<Entry>{failed}}), StoreCorruptError);
+}
+
 TEST(InstanceReplay, S45_AStepThatEndedTwiceOrHasANumberThatNoneCanHaveIsRefused) {
   Entry entry{
       .kind = EntryKind::step_completed, .step_kind = StepKind::do_, .occurrence = 1, .name = "a", .value = "1"};
