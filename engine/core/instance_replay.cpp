@@ -29,6 +29,11 @@ Instance::Instance(Identity identity, Limits limits, std::vector<Entry> history,
   restarted_ = !history.empty() && history.front().kind == EntryKind::restarted;
   note_version(history);
   for (Entry& entry : history) replay(entry, events);
+  for (const Step& step : steps_) {
+    if (step.ending && step.key == nullptr) throw damaged(identity_, "to have ended a step that it never asked for");
+    if (step.kind == StepKind::value && step.ending && !std::holds_alternative<Value>(step.ending->outcome))
+      throw damaged(identity_, "to have noted a value, which has failed");
+  }
   note_asking_order();
   for (InboxEvent& event : inbox) {
     last_event_ = std::max(last_event_, event.id);
@@ -73,8 +78,6 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   Step& step = recorded_step(entry);
   const auto ended = [&](Outcome outcome) {
     if (step.ending) throw damaged(identity_, "to have ended step " + std::to_string(entry.step) + " twice");
-    if (step.kind == StepKind::value && !std::holds_alternative<Value>(outcome))
-      throw damaged(identity_, "to have failed to note the value of step " + std::to_string(entry.step));
     step.ending = std::make_unique<Ending>(std::move(outcome));
     step.phase = Phase::ended;
     if (step.kind == StepKind::value || step.kind == StepKind::rollback) return;  // the code does not wait for it

@@ -166,6 +166,11 @@ TEST(InstanceReplay, S45_ANotedValueThatFailedIsRefused) {
   EXPECT_THROW((Life{std::vector<Entry>{failed}}), StoreCorruptError);
 }
 
+TEST(InstanceReplay, S45_AStepThatEndedAndWasNeverAskedForIsRefused) {
+  const Entry ended{.kind = EntryKind::step_completed, .value = "1"};
+  EXPECT_THROW((Life{std::vector<Entry>{ended}}), StoreCorruptError);
+}
+
 TEST(InstanceReplay, S45_AStepThatEndedTwiceOrHasANumberThatNoneCanHaveIsRefused) {
   Entry entry{
       .kind = EntryKind::step_completed, .step_kind = StepKind::do_, .occurrence = 1, .name = "a", .value = "1"};
