@@ -66,9 +66,8 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.need = entry.need;
   if (!entry.source.empty()) step.source = &recorded_sources_.emplace_back(entry.source);
   if (!entry.event_type.empty() || !entry.detail.empty()) {
-    Detail detail = read_detail(entry);
-    step.extra = std::make_unique<Extra>(
-        Extra{std::move(detail.config), entry.event_type, entry.detail, std::move(detail.rollback)});
+    const Detail detail = read_detail(entry);
+    step.extra = std::make_unique<Extra>(Extra{detail.config, entry.event_type, entry.detail, detail.rollback});
   }
   return step;
 }
@@ -234,7 +233,9 @@ void Instance::finish_durable(TimePoint now) {
 }
 
 void Instance::nodes_started(TimePoint now) {
-  if (starting_nodes_ == 0 || --starting_nodes_ > 0 || result_) return;
+  if (starting_nodes_ == 0) return;
+  --starting_nodes_;
+  if (starting_nodes_ > 0 || result_) return;
   deliver_in_order();
   go_ahead(now);
   park_if_quiet(now);

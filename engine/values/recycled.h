@@ -23,6 +23,9 @@ class Recycled {
   }
 
  private:
+  friend T;
+  Recycled() = default;
+
   struct Spare {
     Spare* next;
   };
