@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,8 +47,8 @@ struct Create {
   std::string version{};
   TimePoint created{};
   bool owned = false;
-  bool new_id = false;  // the id was made up just now: it need not be looked for
-  Retention retention{};
+  bool new_id = false;                   // the id was made up just now: it need not be looked for
+  std::optional<Retention> retention{};  // absent: not known; who claims it says what its workflow says
 };
 struct Created {
   InstanceKey key = 0;
@@ -145,6 +146,7 @@ struct Heard {
 // which become running, and those that roll back, and up to `waiting` waiting ones, which stay waiting.
 struct Claim {
   std::vector<std::string> workflows{};
+  std::map<std::string, Retention> retentions{};  // by workflow, for instances that were created without
   std::uint32_t queued = 0;
   std::uint32_t waiting = 0;
 };
@@ -153,8 +155,8 @@ struct Claimed {
 };
 
 // An instance with its history, as it was exported from another database (or this one): unowned, paused or finished,
-// kept for ever. Needs no owner. Events get ids of this database, entries places in its journal. An id that exists:
-// nothing is written, `existed`.
+// and without retention. Needs no owner. Events get ids of this database, entries places in its journal. An id that
+// exists: nothing is written, `existed`.
 struct Import {
   InstanceHistory history{};
 };

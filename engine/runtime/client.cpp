@@ -93,7 +93,7 @@ storage::Create to_item(const CreateRequest& request, TimePoint now) {
           .version = {},
           .created = now,
           .new_id = request.id.empty(),
-          .retention = request.retention.value_or(Retention{})};
+          .retention = request.retention};
 }
 
 }  // namespace

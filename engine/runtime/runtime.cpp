@@ -167,7 +167,7 @@ storage::Create Host::Runtime::to_item(CreateRequest& request, TimePoint created
           .version = workflow == nullptr ? std::string() : workflow->version,
           .created = created,
           .owned = here,
-          .retention = request.retention.value_or(workflow == nullptr ? Retention{} : workflow->retention)};
+          .retention = workflow == nullptr ? request.retention : request.retention.value_or(workflow->retention)};
 }
 
 CallId Host::Runtime::create(CreateRequest request) {

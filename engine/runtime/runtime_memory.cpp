@@ -31,7 +31,10 @@ void Host::Runtime::claim() {
     return;
   }
   storage::Claim item{.workflows = {}, .queued = std::min(room(), kClaimQueued), .waiting = kClaimWaiting};
-  for (const RegisteredWorkflow& workflow : options_.workflows) item.workflows.push_back(workflow.name);
+  for (const RegisteredWorkflow& workflow : options_.workflows) {
+    item.workflows.push_back(workflow.name);
+    item.retentions.emplace(workflow.name, workflow.retention);
+  }
   claiming_ = item.queued;
   outgoing_.push(std::move(item), runtime::TellNobody{});
 }

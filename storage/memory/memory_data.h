@@ -20,7 +20,7 @@ namespace workflows::storage::memory {
 struct Instance {
   InstanceInfo info;
   std::string params;
-  Retention retention;
+  std::optional<Retention> retention;  // absent: not known yet
   std::vector<RecordedEntry> history;
 };
 

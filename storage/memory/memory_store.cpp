@@ -197,8 +197,8 @@ void MemoryStore::append(Instance& instance, const Entry& entry) {
   move(instance, *status, keeps_owner ? instance.info.owner : 0);
   if (!was_asked || is_finished(*status)) instance.info.updated = entry.at;
   instance.info.wake.reset();
-  if (!is_finished(*status)) return;
-  const auto& keep = *status == Status::complete ? instance.retention.success : instance.retention.failure;
+  if (!is_finished(*status) || !instance.retention) return;
+  const auto& keep = *status == Status::complete ? instance.retention->success : instance.retention->failure;
   if (keep) instance.info.expires = entry.at + keep->millis();
 }
 
@@ -269,6 +269,11 @@ void MemoryStore::claim(Status from, Status to, std::uint32_t limit, const Claim
   for (const auto key : found) {
     auto& instance = data_->tables.instances.at(key);
     move(instance, to, owner);
+    const auto retention = item.retentions.find(instance.info.workflow);
+    if (!instance.retention && retention != item.retentions.end()) {
+      on_undo([&instance] { instance.retention.reset(); });
+      instance.retention = retention->second;
+    }
     claimed.instances.push_back(instance.info);
   }
 }

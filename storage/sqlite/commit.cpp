@@ -19,9 +19,22 @@ constexpr std::uint64_t kSettleEntriesPerInstance = 10;
 
 Failed refused(std::string message) { return {{ErrorCode::store, std::move(message)}}; }
 
-std::optional<std::int64_t> millis(const std::optional<Duration>& duration) {
-  return duration ? std::optional(duration->millis().count()) : std::nullopt;
-}
+constexpr std::int64_t kForEver = -1;
+
+// As it is kept: NULL is not known yet.
+struct StoredRetention {
+  explicit StoredRetention(const std::optional<Retention>& retention) {
+    if (!retention) return;
+    success = millis(retention->success);
+    failure = millis(retention->failure);
+  }
+  static std::int64_t millis(const std::optional<Duration>& duration) {
+    return duration ? duration->millis().count() : kForEver;
+  }
+
+  std::optional<std::int64_t> success{};
+  std::optional<std::int64_t> failure{};
+};
 
 const Owner& owner_of(const WriteBatch& batch) {
   if (!batch.owner) throw refused("a batch without an owner cannot write to what engines own");
@@ -143,10 +156,10 @@ Created SqliteStore::create(const WriteBatch& batch, const Create& item) {
   const OwnerId owner = item.owned ? owner_of(batch).id : 0;
   const auto workflow = names_.find_or_add(item.workflow);
   const StoredValue params(*connection_, item.params);
+  const StoredRetention retention(item.retention);
   const auto status = item.owned ? Status::running : Status::queued;
   Query(*connection_, item.new_id ? sql::kCreateNew : sql::kCreate, workflow, item.id, static_cast<int>(status), owner,
-        item.owned, item.created, Maybe{item.version}, params, millis(item.retention.success),
-        millis(item.retention.failure))
+        item.owned, item.created, Maybe{item.version}, params, retention.success, retention.failure)
       .run();
   if (connection_->changed_rows() == 1) {
     const InstanceKey key = connection_->last_id();
@@ -263,7 +276,10 @@ void SqliteStore::claim(Status from, Status to, std::uint32_t limit, const Claim
   std::ranges::sort(found, {}, &InstanceInfo::key);
   if (found.size() > limit) found.resize(limit);
   for (auto& info : found) {
-    Query(*connection_, sql::kClaim, info.key, owner_.id, static_cast<int>(to)).run();
+    const auto known = item.retentions.find(info.workflow);
+    const StoredRetention retention(known == item.retentions.end() ? std::nullopt : std::optional(known->second));
+    Query(*connection_, sql::kClaim, info.key, owner_.id, static_cast<int>(to), retention.success, retention.failure)
+        .run();
     info.status = to;
     claimed.push_back(std::move(info));
   }

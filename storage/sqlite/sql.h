@@ -58,7 +58,7 @@ inline constexpr char kSetStatus[] =
     "WHERE key = ?1 AND owner = ?2";
 inline constexpr char kFinish[] =
     "UPDATE instances SET status = ?2, wake = NULL, updated = ?3, head = ?4, unsettled = 0, owner = 0, "
-    "expires = ?3 + CASE ?2 WHEN 16 THEN keep_success ELSE keep_failure END WHERE key = ?1";
+    "expires = ?3 + nullif(CASE ?2 WHEN 16 THEN keep_success ELSE keep_failure END, -1) WHERE key = ?1";
 // Sets a status that an entry brings. `updated` of a paused instance tells since when its timers stand still.
 inline constexpr char kMove[] =
     "UPDATE instances SET status = ?2, wake = NULL, head = ?4, unsettled = unsettled AND ?5, "
@@ -107,7 +107,9 @@ inline constexpr char kClaimable[] =
     "SELECT " WORKFLOWS_SQL_INFO
     " FROM instances WHERE status = ?1 AND owner = 0 AND workflow = ?2 AND status < 16 "
     "ORDER BY key LIMIT ?3";
-inline constexpr char kClaim[] = "UPDATE instances SET owner = ?2, status = ?3 WHERE key = ?1";
+inline constexpr char kClaim[] =
+    "UPDATE instances SET owner = ?2, status = ?3, keep_success = coalesce(keep_success, ?4), "
+    "keep_failure = coalesce(keep_failure, ?5) WHERE key = ?1";
 
 // ---- journal
 inline constexpr char kAppend[] =

@@ -323,7 +323,7 @@ TEST_P(StoreLifecycle, S26_ADeletedInstanceIsOutOfSightAtOnceAndItsRowsGoInSmall
 TEST_P(StoreLifecycle, S30_WhatHasExpiredIsRemovedByHowItEnded) {
   const auto store = connect();
   const auto owner = must(store->open_owner(kHour));
-  const auto with = [&](const std::string& id, Retention retention) {
+  const auto with = [&](const std::string& id, const Retention& retention) {
     auto item = new_instance(id);
     item.owned = true;
     item.retention = retention;
@@ -334,7 +334,7 @@ TEST_P(StoreLifecycle, S30_WhatHasExpiredIsRemovedByHowItEnded) {
   };
   end(with("done", {.success = Millis(100), .failure = {}}), EntryKind::instance_completed);
   end(with("failed", {.success = Millis(100), .failure = Millis(500)}), EntryKind::instance_errored);
-  end(with("kept", {}), EntryKind::instance_completed);
+  end(with("kept", Retention{}), EntryKind::instance_completed);
   with("running", {.success = Millis(1), .failure = Millis(1)});
 
   EXPECT_EQ(must(store->find("order", "done"))->expires, at(1100));
@@ -344,6 +344,23 @@ TEST_P(StoreLifecycle, S30_WhatHasExpiredIsRemovedByHowItEnded) {
   EXPECT_THAT(ids_of(must(store->list({}))), ElementsAre("failed", "kept", "running"));
   must(store->collect_garbage(at(1500), 100));
   EXPECT_THAT(ids_of(must(store->list({}))), ElementsAre("kept", "running"));
+}
+
+TEST_P(StoreLifecycle, S30_WhoClaimsAnInstanceThatWasCreatedWithoutRetentionSaysWhatItsWorkflowSays) {
+  const auto store = connect();
+  const auto owner = must(store->open_owner(kHour));
+  auto own = new_instance("own");
+  own.retention = Retention{.success = Millis(500)};
+  auto for_ever = new_instance("for-ever");
+  for_ever.retention = Retention{};
+  must(store->commit(batch(std::nullopt, new_instance("unknown"), own, for_ever)));
+  const Claim claim{.workflows = {"order"}, .retentions = {{"order", {.success = Millis(100)}}}, .queued = 9};
+  for (const InstanceInfo& info : std::get<Claimed>(must(store->commit(batch(owner, claim))).at(0)).instances)
+    must(store->commit(batch(owner, append(info.key, ending(EntryKind::instance_completed, "1")))));
+
+  EXPECT_EQ(must(store->find("order", "unknown"))->expires, at(1100));
+  EXPECT_EQ(must(store->find("order", "own"))->expires, at(1500));
+  EXPECT_EQ(must(store->find("order", "for-ever"))->expires, std::nullopt);
 }
 
 TEST_P(StoreLifecycle, S29_ABatchOfTenThousandIsOneTransaction) {

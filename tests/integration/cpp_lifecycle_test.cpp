@@ -319,9 +319,12 @@ TEST_F(CppLifecycle, S30_AFinishedInstanceIsKeptAsLongAsItsWorkflowOrItselfSays)
   engine->create("test", {}, {.id = "short"}).result();
   engine->create("test", {}, {.id = "long", .retention = Retention{.success = 48h}}).result();
   engine->create("test", {}, {.id = "for-ever", .retention = Retention{}}).result();
+  engine->client().create({.workflow = "test", .id = "by-client"});
+  engine->get("test", "by-client").result();
   clock_->advance(2h);
   engine->client().collect_garbage(1'000);
   EXPECT_FALSE(engine->exists("test", "short"));
+  EXPECT_FALSE(engine->exists("test", "by-client"));
   EXPECT_TRUE(engine->exists("test", "long"));
   clock_->advance(100h);
   engine->client().collect_garbage(1'000);
