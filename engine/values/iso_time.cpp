@@ -87,6 +87,13 @@ std::optional<Millis> read_zone(Reader& reader) {
   return east ? offset : -offset;
 }
 
+// The years 0000 to 9999, which four digits hold. An offset may lead out of them.
+bool is_writable(TimePoint time) {
+  constexpr chrono::sys_days kFirst = chrono::year(0) / 1 / 1;
+  constexpr chrono::sys_days kAfterLast = chrono::year(10'000) / 1 / 1;
+  return kFirst <= time && time < kAfterLast;
+}
+
 }  // namespace
 
 std::string iso_time(TimePoint time) {
@@ -106,7 +113,8 @@ std::optional<TimePoint> parse_iso_time(std::string_view text) {
   if (!clock) return std::nullopt;
   const auto zone = read_zone(reader);
   if (!zone || !reader.at_end()) return std::nullopt;
-  return TimePoint(*date) + *clock - *zone;
+  const TimePoint time = TimePoint(*date) + *clock - *zone;
+  return is_writable(time) ? std::optional(time) : std::nullopt;
 }
 
 }  // namespace workflows::values
