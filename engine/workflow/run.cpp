@@ -427,10 +427,11 @@ void Run::body_ended(Attempt& attempt) {
 void Run::report(Attempt& attempt) {
   const Ticket ticket = *attempt.operation.ticket;
   if (attempt.heartbeats) report_heartbeat(attempt);
-  if (auto* value = std::get_if<Value>(&attempt.outcome)) {
+  // What a body does that was told to stop because the engine closes tells nothing about the step.
+  const bool cut_short = retired_ && attempt.context != nullptr;
+  if (auto* value = std::get_if<Value>(&attempt.outcome); value && !cut_short) {
     loop_.host().body_finished(instance_, ticket, attempt.number, std::move(*value));
   } else if (auto* failure = std::get_if<std::unique_ptr<Failure>>(&attempt.outcome); failure && !retired_) {
-    // A failure of a body that was told to stop because the engine closes is not the body's.
     if (has_lost(attempt.operation)) (*failure)->retryable = false;
     loop_.host().body_finished(instance_, ticket, attempt.number, std::move(**failure));
   }

@@ -8,8 +8,9 @@
 //   auto instance = engine.create("checkout", order, {.id = "order-17"});
 //   auto receipt  = instance.result<Receipt>();
 //
-// Threads: every call from any thread, except that a call which waits may not be made by workflow code
-// (WrongLoopError); a step body may. Every call throws the WorkflowsError classes of error.h.
+// Threads: `add` and `start` come first, from one thread; every later call from any thread, except that a call which
+// waits may not be made by workflow code (WrongLoopError); a step body may. Every call throws the WorkflowsError
+// classes of error.h.
 
 #include <coroutine>
 #include <cstddef>
@@ -34,13 +35,13 @@ namespace workflows {
 struct EngineOptions {
   std::string database{};  // a path, or ":memory:"
   Durability durability = Durability::full;
-  Duration hibernate_after = std::chrono::seconds(10);
-  Duration lease = std::chrono::seconds(30);
-  std::uint32_t step_limit = 10'000;           // steps per instance
-  std::uint64_t payload_limit = 1 << 20;       // bytes of one value; 0: none
-  std::uint32_t max_concurrent_instances = 0;  // in memory at a time; 0: no bound
-  std::uint32_t pool_size = 0;                 // threads for step bodies; 0: one per core, at least 4
-  std::shared_ptr<Clock> clock{};              // absent: the system's
+  Duration hibernate_after = std::chrono::seconds(10);  // an instance that waits for so long leaves memory
+  Duration lease = std::chrono::seconds(30);            // an engine that stood still for so long is replaced (S42)
+  std::uint32_t step_limit = 10'000;                    // steps per instance
+  std::uint64_t payload_limit = 1 << 20;                // bytes of one value; 0: none
+  std::uint32_t max_concurrent_instances = 0;           // in memory at a time; 0: no bound
+  std::uint32_t pool_size = 0;                          // threads for step bodies; 0: one per core, at least 4
+  std::shared_ptr<Clock> clock{};                       // absent: the system's
 };
 
 struct WorkflowOptions {
@@ -173,7 +174,8 @@ class Engine {
                  });
   }
 
-  // Opens the database and resumes every unfinished instance of the workflows added. StoreError and its kin.
+  // Opens the database and resumes every unfinished instance of the workflows added. Once: InvalidConfigError.
+  // StoreError and its kin.
   void start();
 
   // Acknowledged after commit. InstanceExistsError: the id is taken (or its params differ, with return_existing).
@@ -215,8 +217,9 @@ class Engine {
   // A clock that was given to the engine and is advanced by hand has moved.
   void clock_moved();
 
-  // Idempotent. Bodies that run are asked to stop and waited for; what they return is still recorded. Instances go on
-  // when an engine starts again.
+  // Idempotent. Bodies that run are asked to stop, and waited for however long they take. What one returns that cannot
+  // hear it, for it takes no StepContext, is still recorded; the step of another one runs again. Instances go on when
+  // another engine is started on the database. WrongLoopError: called by a step body, too.
   void close();
 
  private:
