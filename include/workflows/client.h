@@ -101,6 +101,7 @@ class Client {
   // InstanceNotFoundError.
   InstanceRef get(const std::string& workflow, const std::string& id);
   bool exists(const std::string& workflow, const std::string& id);
+  // Of the generation that this key names, here and below; `result` follows to the newest one.
   InstanceStatus status(InstanceKey key);
   InstanceInfo info(InstanceKey key);
   // Every generation, newest first. InstanceNotFoundError.
@@ -114,7 +115,7 @@ class Client {
   // By age, oldest first; pass the last key as `after` for the next page.
   std::vector<InstanceInfo> list(const ListQuery& query);
 
-  // Blocks until the instance is finished or `timeout` has passed (then: absent). Absent timeout: for ever.
+  // Blocks until its newest generation is finished or `timeout` has passed (then: absent). Absent timeout: for ever.
   std::optional<InstanceStatus> result(InstanceKey key, std::optional<Millis> timeout);
 
   // Idempotent; afterwards every call throws EngineClosedError.

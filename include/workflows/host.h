@@ -88,7 +88,7 @@ struct ChooseRetryDelay {
   std::uint32_t attempt;
   Failure failure;
 };
-// Start the steps of these declared nodes (graph verbs below).
+// Ask `do_` for this declared node, or `do_failed` if a dependency failed; its end is reported by `node_finished`.
 struct StartNode {
   InstanceKey instance;
   NodeId node;
@@ -182,10 +182,11 @@ class Host {
   std::string idempotency_key(InstanceKey instance, Ticket ticket) const;
   std::uint32_t occurrence(InstanceKey instance, Ticket ticket) const;
 
-  // ---- the graph of declared steps of a running instance (core/graph.h has the rules)
+  // ---- the graph of declared steps of a running instance (S33 to S36)
   NodeId declare(InstanceKey instance, const std::string& name);
   void connect(InstanceKey instance, NodeId node, const std::vector<NodeId>& depends);
-  // Returns the node whose end answers the call; StartNode actions follow, for it and all that it needs.
+  // Returns the node whose end answers the call; StartNode actions follow, for it and all that it needs, at most
+  // `max_concurrency` of them at a time (0: no bound). `fresh`: the call has arguments of its own and joins no run.
   NodeId call_node(InstanceKey instance, NodeId node, std::uint32_t max_concurrency, bool fresh);
   void node_finished(InstanceKey instance, NodeId node, bool ok);
 

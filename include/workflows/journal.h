@@ -40,7 +40,7 @@ enum class EntryKind : std::uint8_t {
   reclaimed = 11,            // an outcome that nobody had awaited any more was delivered to the code after all
   heartbeat = 12,            // value: details that a running body gave
   rollback_started = 24,     // value: the failure of `run`; absent when terminated. Sets status rollingBack
-  paused = 25,               // value: absent, or why (see Reason in instance_info.h). Sets status paused
+  paused = 25,               // value: absent, or why (InstanceStatus::reason). Sets status paused
   resumed = 26,              // `began`: since when timers had stood still
   version = 27,              // value: the version of the code that runs from here on
   restarted = 28,            // first of a generation; value: {"from_step","count","kind","kept":[...]} or absent

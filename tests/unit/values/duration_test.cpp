@@ -19,6 +19,13 @@ std::string error_of(const std::string& text) {
   } catch (const InvalidDurationError& error) { return error.what(); }
 }
 
+TEST(DurationTest, S46_ADurationThatNoMillisecondsCanHoldIsLongerThanAnyThatIsAccepted) {
+  static_assert(Duration(std::chrono::hours::max()).millis() > kMaxDuration);
+  static_assert(Duration(std::chrono::hours::min()).millis() < -kMaxDuration);
+  static_assert(Duration(kMaxDuration).millis() == kMaxDuration);
+  static_assert(Duration(1500us).millis() == 2ms);
+}
+
 TEST(DurationTest, S19_NumbersWithUnits) {
   EXPECT_EQ(parse_duration("250ms"), 250ms);
   EXPECT_EQ(parse_duration("30 minutes"), 30min);
