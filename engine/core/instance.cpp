@@ -547,9 +547,12 @@ void Instance::end(Ticket ticket, Entry&& entry, Outcome&& outcome) {
   Step& step = steps_[ticket];
   enter(step, Phase::ending);
   step.ending = std::make_unique<Ending>(std::move(outcome));
-  append(std::move(entry), Urgency::awaited);
   lets_go_on_ = true;
-  if (WORKFLOWS_PLANTED(told_before_commit)) durable(ticket, step.began);
+  if (WORKFLOWS_PLANTED(told_before_commit)) {
+    append(Entry(entry), Urgency::awaited);
+    return durable(ticket, {std::move(entry.value)}, step.began);
+  }
+  append(std::move(entry), Urgency::awaited);
 }
 
 // Where code goes on, the newest question must be on record: it tells a later life how many questions came before. Or
@@ -567,10 +570,10 @@ void Instance::end_do(Ticket ticket, BodyOutcome outcome, TimePoint now) {
                                                          " bytes; at most " + std::to_string(limits_.payload_bytes) +
                                                          " are allowed (payload_limit)");
   }
-  const auto* value = std::get_if<Value>(&outcome);
+  auto* value = std::get_if<Value>(&outcome);
   Entry ended = identified_entry(value ? EntryKind::step_completed : EntryKind::step_failed, ticket, now);
   if (step.attempt > 0) ended.began = step.began;
-  ended.value = value ? value->json : std::get<Failure>(outcome).to_json();
+  ended.value = value ? std::exchange(value->json, {}) : std::get<Failure>(outcome).to_json();
   end(ticket, std::move(ended), to_outcome(std::move(outcome)));
 }
 

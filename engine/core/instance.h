@@ -151,8 +151,9 @@ class Instance {
   bool release_stalled(TimePoint now);
 
   // --- reported by the runtime
-  // The entry of this step that was awaited is on disk.
-  void durable(Ticket ticket, TimePoint now);
+  // The entry of this step that was awaited is on disk. It holds `recorded`: a result is with its entry until then, and
+  // nowhere else.
+  void durable(Ticket ticket, Value recorded, TimePoint now);
   // ... or the record that rollbacks begin is.
   void finish_durable(TimePoint now);
   // A body has run for a while: its start is worth a record of its own (S10). Without it, a process that dies takes the
@@ -220,7 +221,7 @@ class Instance {
     std::optional<RollbackConfig> rollback{};
   };
 
-  // From a step's end to its delivery.
+  // From a step's end to its delivery. A result is empty here as long as its entry, which has it, is on its way.
   struct Ending : values::Recycled<Ending> {
     explicit Ending(Outcome&& its_outcome) : outcome(std::move(its_outcome)) {}
     Outcome outcome;

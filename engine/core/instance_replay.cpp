@@ -201,10 +201,12 @@ bool Instance::gate_is_open() {
 
 // ---------------------------------------------------------------- delivery
 
-void Instance::durable(Ticket ticket, TimePoint now) {
+void Instance::durable(Ticket ticket, Value recorded, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_) return;
   if (step.phase == Phase::starting) return run_body(ticket, now);
+  if (auto* result = step.ending ? std::get_if<Value>(&step.ending->outcome) : nullptr; result && result->json.empty())
+    *result = std::move(recorded);
   if (step.phase == Phase::stopped) return;
   if (step.phase != Phase::ending) {
     throw StoreError("instance '" + identity_.id + "': step '" + std::string(step_name(ticket)) +

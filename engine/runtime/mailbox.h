@@ -22,6 +22,7 @@ struct StepsDurable {
   struct One {
     InstanceKey instance;
     Ticket ticket;
+    Value recorded;  // what its entry holds
   };
   std::vector<One> steps;
 };

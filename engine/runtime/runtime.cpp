@@ -443,11 +443,11 @@ void Host::Runtime::arm_wakeup() {
 
 void Host::Runtime::handle(runtime::StepsDurable& message) {
   const TimePoint moment = now();
-  for (const auto& [instance, ticket] : message.steps) {
-    if (const auto slot = slots_.find(instance); slot != slots_.end()) values::prefetch<384>(slot->second.get());
+  for (const auto& step : message.steps) {
+    if (const auto slot = slots_.find(step.instance); slot != slots_.end()) values::prefetch<384>(slot->second.get());
   }
-  for (const auto& [instance, ticket] : message.steps) {
-    if (Slot* slot = reported(instance)) slot->machine.durable(ticket, moment);
+  for (auto& [instance, ticket, recorded] : message.steps) {
+    if (Slot* slot = reported(instance)) slot->machine.durable(ticket, std::move(recorded), moment);
   }
 }
 

@@ -232,12 +232,12 @@ bool Writer::commit_batch(Submissions& submissions, std::size_t first, std::size
   return true;
 }
 
-void Writer::tell(Tell tell, const storage::Item& item, storage::ItemResult& result) {
+void Writer::tell(Tell tell, storage::Item& item, storage::ItemResult& result) {
   if (std::holds_alternative<storage::Lost>(result)) return;  // a notice tells why
   std::visit(
       Overloaded{
           [](TellNobody) {},
-          [&](TellStep step) { tell_step(step); },
+          [&](TellStep step) { tell_step(step, std::get<storage::AppendEntry>(item).entry); },
           [&](TellRun run) {
             outgoing_.push_back(RunDurable{run.instance});
             answer_ended(run.instance);
@@ -263,13 +263,13 @@ void Writer::tell(Tell tell, const storage::Item& item, storage::ItemResult& res
 }
 
 // Steps make up nearly all messages: those that follow each other share one.
-void Writer::tell_step(TellStep step) {
+void Writer::tell_step(TellStep step, Entry& entry) {
   auto* last = outgoing_.empty() ? nullptr : std::get_if<StepsDurable>(&outgoing_.back());
   if (last == nullptr || last->steps.size() == kStepsInMessage) {
     last = &std::get<StepsDurable>(outgoing_.emplace_back(StepsDurable{}));
     last->steps.reserve(committed_few_ ? kFew : kStepsInMessage);
   }
-  last->steps.push_back({step.instance, step.ticket});
+  last->steps.push_back({step.instance, step.ticket, {std::move(entry.value)}});
 }
 
 void Writer::refuse(Tell tell) {

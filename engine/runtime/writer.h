@@ -131,8 +131,8 @@ class Writer {
   void stay_awake();
   void commit(Submissions& submissions);
   bool commit_batch(Submissions& submissions, std::size_t first, std::size_t last);
-  void tell(Tell tell, const storage::Item& item, storage::ItemResult& result);
-  void tell_step(TellStep step);
+  void tell(Tell tell, storage::Item& item, storage::ItemResult& result);
+  void tell_step(TellStep step, Entry& entry);
   void load_instances();
   void answer_watches(const std::vector<Watch>& watches);
   void answer_ended(InstanceKey instance);

@@ -14,6 +14,7 @@
 #include "engine/core/report.h"
 #include "engine/core/restart.h"
 #include "tests/fuzz/promise.h"
+#include "tests/support/durable.h"
 
 namespace workflows::fuzz {
 namespace {
@@ -221,13 +222,7 @@ class Play {
   }
 
   void commit() {
-    for (const auto& ticket : std::exchange(awaited_, {})) {
-      if (ticket) {
-        instance_.durable(*ticket, now_);
-      } else {
-        instance_.finish_durable(now_);
-      }
-    }
+    for (const Entry& entry : std::exchange(awaited_, {})) report_durable(instance_, entry, now_);
   }
 
   void collect() {
@@ -248,9 +243,7 @@ class Play {
   }
 
   void note(const Append& append) {
-    if (append.urgency != Urgency::awaited) return;
-    const bool of_run = append.entry.kind >= EntryKind::rollback_started;
-    awaited_.push_back(of_run ? std::nullopt : std::optional(append.entry.step));
+    if (append.urgency == Urgency::awaited) awaited_.push_back(append.entry);
   }
 
   template <class T>
@@ -268,7 +261,7 @@ class Play {
   std::vector<Ticket> asked_;
   std::vector<Body> bodies_;
   std::vector<Ticket> timers_;
-  std::vector<std::optional<Ticket>> awaited_;  // absent: of the run
+  std::vector<Entry> awaited_;
   bool code_ended_ = false;
   bool finished_ = false;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/core/instance.h"
+#include "tests/support/durable.h"
 #include "tests/unit/core/instance_harness.h"
 
 namespace workflows::core {
@@ -118,10 +119,7 @@ class CodePlayer {
     for (Effect& effect : effects) {
       if (auto* append = std::get_if<Append>(&effect)) {
         journal.push_back(append->entry);
-        const bool of_run = append->entry.kind >= EntryKind::rollback_started;
-        if (append->urgency == Urgency::awaited) {
-          awaited_.push_back(of_run ? std::nullopt : std::optional(append->entry.step));
-        }
+        if (append->urgency == Urgency::awaited) awaited_.push_back(append->entry);
       }
       if (const auto* run = std::get_if<RunBody>(&effect)) open_.push_back({run->ticket, run->attempt});
       if (const auto* arm = std::get_if<Arm>(&effect)) timers_[arm->ticket] = arm->at;
@@ -157,9 +155,7 @@ class CodePlayer {
 
   bool commit() {
     if (awaited_.empty()) return false;
-    for (const auto& ticket : std::exchange(awaited_, {})) {
-      ticket ? instance_.durable(*ticket, now_) : instance_.finish_durable(now_);
-    }
+    for (const Entry& entry : std::exchange(awaited_, {})) report_durable(instance_, entry, now_);
     return true;
   }
 
@@ -177,7 +173,7 @@ class CodePlayer {
   TimePoint now_ = kStart;
   std::vector<Branch> branches_{};
   std::vector<std::pair<Ticket, std::uint32_t>> open_{};
-  std::vector<std::optional<Ticket>> awaited_{};
+  std::vector<Entry> awaited_{};
   std::map<Ticket, TimePoint> timers_{};
   std::map<std::string, Ticket> ended_{};
   bool finished_ = false;

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "engine/core/instance.h"
+#include "tests/support/durable.h"
 
 namespace workflows::core {
 
@@ -132,13 +133,7 @@ class Life {
   // All entries are on disk.
   void commit() {
     collect();
-    for (const auto& end : std::exchange(awaited_, {})) {
-      if (end) {
-        instance_.durable(*end, now_);
-      } else {
-        instance_.finish_durable(now_);
-      }
-    }
+    for (const Entry& entry : std::exchange(awaited_, {})) report_durable(instance_, entry, now_);
   }
   void timer(const std::string& step) { instance_.timer(ticket(step), now_); }
   // An event that is on disk; the second time that its id comes, it is the same event again.
@@ -225,9 +220,7 @@ class Life {
 
   void note(const Append& append) {
     journal_.push_back(append.entry);
-    if (append.urgency != Urgency::awaited) return;
-    const bool of_run = append.entry.kind >= EntryKind::rollback_started;
-    awaited_.push_back(of_run ? std::nullopt : std::optional(append.entry.step));
+    if (append.urgency == Urgency::awaited) awaited_.push_back(append.entry);
   }
 
   std::string label(Ticket ticket) const {
@@ -286,8 +279,8 @@ class Life {
   std::vector<InboxEvent> inbox_;
   TimePoint now_;
   Instance instance_;
-  std::vector<std::string> effects_;            // not yet expected
-  std::vector<std::optional<Ticket>> awaited_;  // entries to report as durable; absent: the run's end
+  std::vector<std::string> effects_;  // not yet expected
+  std::vector<Entry> awaited_;
   std::map<std::string, Ticket> tickets_;
   std::map<std::string, Ticket> undos_;
   std::optional<Error> error_;

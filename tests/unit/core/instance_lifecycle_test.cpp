@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "tests/support/durable.h"
 #include "tests/unit/core/instance_harness.h"
 
 namespace workflows::core {
@@ -402,7 +403,7 @@ struct Saga {
     TimePoint now = kStart + Millis(history.size());
     std::vector<Effect> effects;
     std::vector<RollBack> undoing;
-    std::vector<std::optional<Ticket>> awaited;
+    std::vector<Entry> awaited;
     std::vector<std::pair<TimePoint, Ticket>> timers;
     std::size_t next = 0;
     bool ended = false;
@@ -427,10 +428,7 @@ struct Saga {
         if (auto* append = std::get_if<Append>(&effect)) {
           if (history.size() == limit) return history;
           history.push_back(append->entry);
-          if (append->urgency == Urgency::awaited) {
-            const bool of_run = append->entry.kind >= EntryKind::rollback_started;
-            awaited.push_back(of_run ? std::nullopt : std::optional(append->entry.step));
-          }
+          if (append->urgency == Urgency::awaited) awaited.push_back(append->entry);
         }
         if (auto* undo = std::get_if<RollBack>(&effect)) undoing.push_back(*undo);
         if (auto* arm = std::get_if<Arm>(&effect)) timers.emplace_back(arm->at, arm->ticket);
@@ -442,7 +440,7 @@ struct Saga {
       }
       if (!effects.empty()) continue;
       if (!awaited.empty()) {
-        for (const auto& step : std::exchange(awaited, {})) step ? run.durable(*step, now) : run.finish_durable(now);
+        for (const Entry& entry : std::exchange(awaited, {})) report_durable(run, entry, now);
       } else if (!undoing.empty()) {
         for (const RollBack& undo : std::exchange(undoing, {})) {
           const std::string name(run.step_name(undo.ticket));

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "engine/core/instance.h"
+#include "tests/support/durable.h"
 #include "tests/unit/core/instance_harness.h"
 
 namespace workflows::core {
@@ -509,11 +510,7 @@ class ScriptHost {
     pending_.pop_front();
     for (const Append& append : batch) world_.journal.push_back(append.entry);
     for (const auto& [entry, urgency] : batch) {
-      if (entry.kind >= EntryKind::rollback_started && urgency == Urgency::awaited) {
-        instance_.finish_durable(world_.now);
-      } else if (urgency == Urgency::awaited) {
-        instance_.durable(entry.step, world_.now);
-      }
+      if (urgency == Urgency::awaited) report_durable(instance_, entry, world_.now);
     }
   }
 
