@@ -86,6 +86,7 @@ Look look_of(Status status) {
 Look look_of_step(std::string_view status) {
   if (status == "completed") return {"✓", Style::green};
   if (status == "failed" || status == "timed_out") return {"✗", Style::red};
+  if (status == "cancelled") return {"■", Style::yellow};
   if (status == "running") return {"▶", Style::cyan};
   if (status == "retrying") return {"↻", Style::yellow};
   return {"…", Style::blue};

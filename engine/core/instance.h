@@ -120,7 +120,8 @@ class Instance {
   std::expected<Asked, Error> do_failed(DoRequest request, Failure failure, TimePoint now);
   std::expected<Asked, Error> sleep(SleepRequest request, TimePoint now);
   std::expected<Asked, Error> wait(WaitRequest request, TimePoint now);
-  // The code no longer awaits this step (its await was cancelled). The step goes on and its outcome is recorded.
+  // The code no longer awaits this step (its await was cancelled). The step goes on and its outcome is recorded; but a
+  // wait takes no event any more.
   void abandon(Ticket ticket, TimePoint now);
   // A value from outside: the recorded one, or this one, which is recorded from now on.
   std::expected<Value, Error> value(ValueRequest request, TimePoint now);
@@ -207,8 +208,9 @@ class Instance {
     resting,   // until the next attempt
     sleeping,
     waiting,
-    ending,  // the outcome is on its way to disk
-    ended,   // the outcome is on disk, not yet delivered
+    withdrawn,  // a wait that the code gave up
+    ending,     // the outcome is on its way to disk
+    ended,      // the outcome is on disk, not yet delivered
     delivered,
     stopped,  // the run is over
   };
@@ -301,6 +303,8 @@ class Instance {
   void take_event(Ticket ticket, InboxEvent event, TimePoint now);
   bool take_waiting_event(Ticket ticket, TimePoint now);
   void time_out_wait(Ticket ticket, TimePoint now);
+  void withdraw(Ticket ticket);
+  void wait_again(Ticket ticket, TimePoint now);
   void enter(Step& step, Phase phase);
   static bool is_armed(const Step& step);
   static TimePoint attempt_deadline(const Step& step, TimePoint sign_of_life);
@@ -389,7 +393,7 @@ class Instance {
   std::vector<Ticket> recorded_;      // steps of earlier lives, by `after`
   std::size_t first_unasked_ = 0;     // all of recorded_ before it are asked for
   std::set<Ticket> given_up_;         // ended, but not in order_ any more
-  std::vector<Ticket> late_;          // ended, but not in order_, or unheard there
+  std::vector<Ticket> late_;          // ended, but not in order_, or unheard there; or withdrawn in an earlier life
   std::set<std::pair<TimePoint, Ticket>> deadlines_;  // of steps that rest, sleep or wait
   std::optional<Finished> result_;                    // set once `run` has ended
 

@@ -78,6 +78,7 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
   const auto ended = [&](Outcome outcome) {
     if (step.ending) throw damaged(identity_, "to have ended step " + std::to_string(entry.step) + " twice");
     step.ending = std::make_unique<Ending>(std::move(outcome));
+    if (step.phase == Phase::withdrawn) std::erase(late_, entry.step);  // by an engine that let it take events
     step.phase = Phase::ended;
     if (step.kind == StepKind::value || step.kind == StepKind::rollback) return;  // the code does not wait for it
     if (step.forsaken_early) {
@@ -103,6 +104,10 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
     case EntryKind::wait_started:
       if (!step.extra && !entry.event_type.empty()) {  // its question alone was recorded before
         step.extra = std::make_unique<Extra>(Extra{.event_type = entry.event_type});
+      }
+      if (step.phase == Phase::withdrawn) {
+        step.forsaken_before = step.forsaken_early = false;
+        std::erase(late_, entry.step);
       }
       step.phase = entry.kind == EntryKind::sleep_started ? Phase::sleeping : Phase::waiting;
       step.began = entry.at;
@@ -132,7 +137,8 @@ void Instance::replay(Entry& entry, const std::unordered_map<std::int64_t, const
       cancels_ = true;
       step.forsaken_before = true;
       step.forsaken_early = step.phase != Phase::ended;
-      if (step.phase != Phase::ended) break;
+      if (step.phase == Phase::waiting) step.phase = Phase::withdrawn;
+      if (step.phase != Phase::ended && step.phase != Phase::withdrawn) break;
       late_.push_back(entry.step);
       for (Delivery& delivery : order_) delivery.unheard |= delivery.ticket == entry.step;
       break;
@@ -269,9 +275,10 @@ void Instance::deliver_next() {
   step.ending.reset();
 }
 
-// Ended, and the code waits for it in this life, although it gave up waiting in an earlier one.
+// Ended, or withdrawn, and the code waits for it in this life, although it gave up waiting in an earlier one.
 bool Instance::is_late(const Step& step) const {
-  return step.asked && step.forsaken_before && !step.forsaken && step.phase == Phase::ended;
+  const bool is_there = step.phase == Phase::ended || step.phase == Phase::withdrawn;
+  return step.asked && step.forsaken_before && !step.forsaken && is_there;
 }
 
 bool Instance::is_to_be_cancelled() const {
@@ -325,12 +332,16 @@ bool Instance::release_next(TimePoint now) {
   return true;
 }
 
-// An outcome that came after the code had given up waiting for it, and for which it waits now.
+// What came after the code had given up waiting for it, or did not come for that, and for which it waits now.
 bool Instance::reclaim(TimePoint now) {
   const auto late = std::ranges::find_if(late_, [&](Ticket ticket) { return is_late(steps_[ticket]); });
   if (late == late_.end() || unasked_ > 0) return false;  // it went on without, and will again
   const Ticket ticket = *late;
   late_.erase(late);
+  if (steps_[ticket].phase == Phase::withdrawn) {
+    wait_again(ticket, now);
+    return true;
+  }
   steps_[ticket].forsaken_before = false;
   append(entry(EntryKind::reclaimed, ticket, now), Urgency::eager);
   lets_go_on_ = true;

@@ -78,6 +78,9 @@ class Report {
         return completed(step, entry, payloads_[entry.event]);
       case EntryKind::wait_timed_out:
         return failed(step, entry, "timed_out");
+      case EntryKind::abandoned:
+        if (step.status == "waiting" && step.kind == StepKind::wait_for_event) end(step, entry, "cancelled");
+        return;
       default:
         return;
     }
@@ -102,6 +105,7 @@ class Report {
 
   void opened(StepInfo& step, const Entry& entry) {
     step.status = "waiting";
+    step.ended.reset();
     step.began = entry.at;
     step.deadline = entry.deadline;
     if (!entry.event_type.empty()) step.event_type = entry.event_type;

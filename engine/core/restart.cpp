@@ -100,6 +100,7 @@ class Selection {
       step.depends = read_detail(entry).depends;
     }
     if (entry.kind == EntryKind::abandoned) step.forsaken |= !step.outcome;
+    if (entry.kind == EntryKind::wait_started) step.forsaken = false;
     const bool heard = is_outcome(entry.kind) && entry.step_kind != StepKind::value && !step.forsaken;
     if (heard || entry.kind == EntryKind::reclaimed) step.outcome = outcomes_++;
   }

@@ -84,7 +84,7 @@ struct StepInfo {
   StepKind kind{};
   std::string name{};
   std::uint32_t occurrence = 0;
-  // "pending", "running", "waiting", "retrying", "completed", "failed", "timed_out"
+  // "pending", "running", "waiting", "retrying", "completed", "failed", "timed_out", "cancelled" (a wait)
   std::string status{};
   std::vector<AttemptInfo> attempts{};  // `do` only
   std::optional<TimePoint> began{};

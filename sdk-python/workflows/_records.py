@@ -138,7 +138,8 @@ class StepInfo:
         name: its name.
         count: the how-manieth step of this kind and name it is, from 1.
         kind: "do", "sleep", "wait_for_event", "value" or "rollback".
-        status: "pending", "running", "waiting", "retrying", "completed", "failed" or "timed_out".
+        status: "pending", "running", "waiting", "retrying", "completed", "failed", "timed_out", or
+            "cancelled": a wait that the code gave up.
         attempts: the attempts of a "do".
         began, ended: when it began and ended, in UTC.
         deadline: when a sleep, a wait or the time before the next attempt ends.

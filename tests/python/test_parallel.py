@@ -227,9 +227,8 @@ async def test_a_call_whose_await_was_cancelled_says_how_to_await_it_again() -> 
     async with opened(":memory:", again) as engine:
         instance = await engine.create(again)
         await until_recorded(instance, "both gave up")
-        await instance.send_event("t", "for the abandoned")
-        await instance.send_event("t", "for the shielded")
-        assert await instance.result(timeout=PATIENCE_S) == "for the shielded"
+        await instance.send_event("t", "for the one that waits")
+        assert await instance.result(timeout=PATIENCE_S) == "for the one that waits"
 
 
 async def test_the_first_of_several_waits_wins() -> None:

@@ -170,6 +170,8 @@ void Ledger::check_step(Record& record, const Entry& entry, const Tables& data, 
   step.attempt = std::max(step.attempt, entry.attempt);
   step.ended |= ends;
   if (entry.kind == EntryKind::attempt_started && op != nullptr) record.bodies[op->place].lives.insert(life);
+  if (entry.kind == EntryKind::abandoned) step.withdrawn = !step.type.empty();  // it is a wait, and had begun
+  if (entry.kind == EntryKind::wait_started) step.withdrawn = false;
   if (is_note) return;
   step.deadline = entry.deadline;
   step.pauses.clear();
@@ -224,6 +226,7 @@ void Ledger::check_taken(Record& record, const Step& step, const Entry& entry, c
   hold(5, event != data.inbox.end() && event->second.event.taken, "a wait took an event that is not in the inbox");
   const std::string& type = event->second.event.type;
   hold(5, step.type.empty() || step.type == type, "a wait took an event of another type");
+  hold(5, !step.withdrawn, "a wait took an event after its await was cancelled");
   auto& last = record.last_taken[type];
   hold(5, entry.event > last, "events were taken twice, or out of their order");
   last = entry.event;
@@ -404,7 +407,8 @@ std::vector<std::string> Ledger::awaited(InstanceKey key) const {
   const auto known = records_.find(key);
   if (known == records_.end() || known->second.ended || known->second.rolls_back) return types;
   for (const auto& [ticket, step] : known->second.steps) {
-    if (step.kind == StepKind::wait_for_event && !step.ended && !step.type.empty()) types.push_back(step.type);
+    if (step.kind == StepKind::wait_for_event && !step.ended && !step.withdrawn && !step.type.empty())
+      types.push_back(step.type);
   }
   return types;
 }

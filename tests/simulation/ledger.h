@@ -62,6 +62,7 @@ class Ledger {
     std::uint32_t occurrence = 0;
     std::uint32_t attempt = 0;
     bool ended = false;
+    bool withdrawn = false;  // a wait whose await was cancelled
     TimePoint began{};
     std::optional<TimePoint> deadline{};
     std::vector<std::pair<TimePoint, TimePoint>> pauses{};  // since `deadline` was recorded; they put it off

@@ -179,17 +179,67 @@ TEST(InstanceCancel, WhatWasTakenBackMayBeCancelledAgain) {
   third.expect({});
 }
 
-TEST(InstanceCancel, S23_ACancelledWaitStillTakesTheEventThatItWasPromised) {
+TEST(InstanceCancel, S23_ACancelledWaitLeavesTheEventToTheNextOne) {
   Life run;
-  run.wait("a", "paid", std::nullopt);
+  run.wait("a", "paid", 1h);
+  run.wait("endless", "paid", std::nullopt);
   run.abandon("a#1");
-  run.wait("b", "paid", std::nullopt);
+  run.abandon("endless#1");
   run.event(1, "paid", "1");
-  run.event(2, "paid", "2");
+  EXPECT_FALSE(run.instance().waiting());
+  run.wait("b", "paid", std::nullopt);
   run.commit();
-  run.expect({"append wait_started a#1 eager", "append abandoned a#1 eager", "append wait_started b#1 eager",
-              "append wait_taken a#1 event 1 awaited", "append wait_taken b#1 event 2 awaited",
-              "resolve b#1 <paid 2>"});
+  run.expect({"append wait_started a#1 until +3600000 eager", "arm a#1 +3600000", "append wait_started endless#1 eager",
+              "disarm a#1", "append abandoned a#1 eager", "append abandoned endless#1 eager",
+              "append wait_taken b#1 event 1 awaited", "resolve b#1 <paid 1>"});
+}
+
+TEST(InstanceCancel, S23_AWaitThatWasCancelledInAnEarlierLifeTakesNoEventUntilItIsWaitedForAfterAll) {
+  Life first;
+  first.wait("a", "paid", 1h);
+  first.abandon("a#1");
+  first.expect(
+      {"append wait_started a#1 until +3600000 eager", "arm a#1 +3600000", "disarm a#1", "append abandoned a#1 eager"});
+  Life second = first.crash();
+  EXPECT_EQ(second.wait("a", "paid", 1h), "pending a#1");
+  second.event(1, "paid", "1");
+  second.expect({});
+  EXPECT_TRUE(second.instance().replaying());
+  EXPECT_TRUE(second.release_stalled());  // the code has nothing else to do
+  second.commit();
+  second.expect({"append wait_started a#1 until +3600000 eager", "append wait_taken a#1 event 1 until +3600000 awaited",
+                 "resolve a#1 <paid 1>"});
+
+  Life third = second.crash();
+  EXPECT_EQ(third.wait("a", "paid", 1h), "resolved a#1 <paid 1>");
+  EXPECT_FALSE(third.instance().replaying());
+}
+
+TEST(InstanceCancel, S38_AWaitIsCancelledAgainOnReplayAndTheNextOneGetsTheEvent) {
+  Life first;
+  first.wait("a", "paid", 1h);
+  first.abandon("a#1");
+  first.wait("b", "paid", std::nullopt);
+  first.event(1, "paid", "1");
+  first.commit();
+  Life second = first.crash();
+  EXPECT_EQ(second.wait("a", "paid", 1h), "pending a#1");
+  second.abandon("a#1");
+  EXPECT_EQ(second.wait("b", "paid", std::nullopt), "resolved b#1 <paid 1>");
+  EXPECT_FALSE(second.instance().replaying());
+  second.expect({});
+}
+
+TEST(InstanceCancel, AWaitThatHasNotBegunIsNotBegunWhenItWasCancelled) {
+  Life run;
+  run.do_("body");
+  run.pause();
+  run.wait("a", "paid", 1h);
+  run.abandon("a#1");
+  run.event(1, "paid", "1");
+  run.resume();
+  run.expect(
+      {"arm body#1 +600000", "append attempt_started a#1 eager", "append abandoned a#1 eager", "append resumed eager"});
 }
 
 TEST(InstanceCancel, HeldBackOutcomesAreNotReleasedWhileTheCodeIsAboutToCancelAsBefore) {
