@@ -110,7 +110,7 @@ PySendResult begin(Await& await, PyObject** result) {
                  pending.name);
     return PYGEN_ERROR;
   }
-  if (pending.settled != Settled::no) return finish(await, result);
+  if (pending.settled != Settled::no || pending.run->stopped) return finish(await, result);
   enqueue(await);
   await.state = Await::State::waiting;
   await.blocking = true;

@@ -24,7 +24,7 @@ from workflows._errors import (
 from workflows._following import Following
 from workflows._info import History, Status, instance_info, instance_status, output_of, step_info
 from workflows._runner import Runner
-from workflows._time import Duration, duration_ms, moment_ms, wait_seconds
+from workflows._time import Duration, after_ms, duration_ms, wait_seconds
 from workflows._values import Codec, Serializer
 
 if TYPE_CHECKING:
@@ -336,9 +336,17 @@ class Instance:
         """
         seconds = wait_seconds(timeout, "timeout of result")
         runner = self._access.here()
+        if seconds == 0:
+            return await self._result_so_far(timeout)
         ended = runner.reply(runner.host.watch(self._key))
         status = await ended if seconds is None else await self._within(seconds, ended, timeout)
         return output_of(status, self._access.codec, self.workflow, self.id)
+
+    async def _result_so_far(self, timeout: object) -> Any:
+        row = await self._access.read(_core.Client.status, self.workflow, self.id)
+        if not Status(row[0]).is_finished:
+            raise TimeoutError(f"{self!r} was not finished within {timeout!r}")
+        return output_of(row, self._access.codec, self.workflow, self.id)
 
     async def _within(self, seconds: float, ended: Awaitable[Any], timeout: object) -> Any:
         limit = asyncio.timeout(seconds)
@@ -459,7 +467,7 @@ class ListQuery:
     def __init__(self, workflow: Any, status: Any, created_after: Any, id_prefix: str, limit: int | None):
         self._workflow = None if workflow is None else name_of(workflow)
         self._status = None if status is None else choice(str(status), "status", tuple(map(str, Status)))
-        self._created_after = None if created_after is None else moment_ms(created_after, "created_after")
+        self._created_after = None if created_after is None else after_ms(created_after, "created_after")
         self._id_prefix = "" if id_prefix == "" else _names.instance_id(id_prefix)
         self._left = None if limit is None else count(limit, "limit", least=0)
         self._after = 0

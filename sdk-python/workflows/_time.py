@@ -39,6 +39,17 @@ def duration_ms(value: object, what: str) -> int:
 
 def moment_ms(value: object, what: str) -> int:
     """Milliseconds since 1970 of an aware datetime or an ISO 8601 text, fractions rounded up."""
+    return _ceiling(_since_epoch(value, what))
+
+
+def after_ms(value: object, what: str) -> int:
+    """The same as a bound: what comes after that moment has more milliseconds, cut to whole ones."""
+    moment = _since_epoch(value, what)
+    whole = moment // timedelta(milliseconds=1)
+    return whole if moment == timedelta(milliseconds=whole) else whole - 1
+
+
+def _since_epoch(value: object, what: str) -> timedelta:
     moment = value
     if isinstance(value, str):
         try:
@@ -56,7 +67,7 @@ def moment_ms(value: object, what: str) -> int:
         raise InvalidDurationError(
             f"The {what} {value!r} has no time zone; add one, for example .replace(tzinfo=datetime.timezone.utc)"
         )
-    return _ceiling(moment - _EPOCH)
+    return moment - _EPOCH
 
 
 def to_datetime(milliseconds: int) -> datetime:

@@ -365,3 +365,14 @@ async def test_a_retry_that_is_due_when_its_instance_would_hibernate_runs_once()
         instance = await engine.create(flaky)
         await until_status(instance, "waiting")
         assert await result_over(time, instance, "10 seconds") == 2
+
+
+async def test_s18_plain_runs_that_hibernate_at_once_all_wake_up() -> None:
+    @workflows.workflow
+    def sleepy(event: workflows.Event, step: workflows.SyncStep) -> str:
+        step.sleep("nap", "10 ms")
+        return "awake"
+
+    async with opened(":memory:", sleepy, hibernate_after="0 s") as engine:
+        instances = [await engine.create(sleepy) for _ in range(50)]
+        assert [await instance.result(timeout=PATIENCE_S) for instance in instances] == ["awake"] * 50
