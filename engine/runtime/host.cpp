@@ -116,8 +116,12 @@ void Host::evicted(InstanceKey instance) {
   runtime_->whole([&] { runtime_->evicted(instance); });
 }
 
-bool Host::keep(InstanceKey instance) {
-  return runtime_->whole([&] { return runtime_->keep(instance); });
+void Host::goes_on(InstanceKey instance) {
+  runtime_->whole([&] { runtime_->goes_on(instance); });
+}
+
+bool Host::keep(InstanceKey instance, std::optional<Millis> own_timer) {
+  return runtime_->whole([&] { return runtime_->keep(instance, own_timer); });
 }
 
 bool Host::release_stalled(InstanceKey instance) {

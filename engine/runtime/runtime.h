@@ -84,7 +84,8 @@ class Host::Runtime {
 
   std::vector<Action> poll(std::vector<Action>&& room);
   void evicted(InstanceKey instance);
-  bool keep(InstanceKey instance);
+  bool keep(InstanceKey instance, std::optional<Millis> own_timer);
+  void goes_on(InstanceKey instance);
   CallId create(CreateRequest request);
   CallId create_batch(std::vector<CreateRequest> requests);
   CallId send_event(SendEventRequest request);

@@ -180,14 +180,22 @@ void Host::Runtime::evict(Slot& slot) {
   actions_.push_back(EvictInstance{slot.key});
 }
 
-bool Host::Runtime::keep(InstanceKey instance) {
+bool Host::Runtime::keep(InstanceKey instance, std::optional<Millis> own_timer) {
   const auto found = slots_.find(instance);
-  if (found == slots_.end() || !found->second->evicting || found->second->kept == kMostKept) return false;
+  if (found == slots_.end() || !found->second->evicting) return false;
   Slot& slot = *found->second;
-  ++slot.kept;
+  if (!own_timer && slot.kept++ == kMostKept) return false;
   slot.evicting = false;
-  slot.idle = timers_.arm(now() + kKeepPatience, {slot.key, kIdle});
+  slot.idle = timers_.arm(now() + std::max(own_timer.value_or(kKeepPatience), kKeepPatience), {slot.key, kIdle});
+  goes_on(instance);
   return true;
+}
+
+void Host::Runtime::goes_on(InstanceKey instance) {
+  const auto found = slots_.find(instance);
+  if (found == slots_.end() || !found->second->waits || !usable()) return;
+  found->second->waits = false;
+  submit(storage::SetStatus{.instance = instance, .status = Status::running, .wake = {}, .at = now()});
 }
 
 void Host::Runtime::evicted(InstanceKey instance) {

@@ -172,8 +172,12 @@ class Host {
   void evicted(InstanceKey instance);
   // The code may wait for something else than steps, or be about to react to an outcome: what it would ask then would
   // be lost until something wakes it. Its eviction is asked for again a little later. False if that was put off for
-  // long enough: it goes.
-  bool keep(InstanceKey instance);
+  // long enough: it goes. `own_timer`: in so long a timer of the code's own goes off, and it is asked for again then,
+  // however often.
+  bool keep(InstanceKey instance, std::optional<Millis> own_timer = {});
+  // The code does more than wait for steps. So whoever takes the instance over is to run it at once, not when what it
+  // waits for has come.
+  void goes_on(InstanceKey instance);
   // No branch of the code can go on and nothing runs: true if a recorded outcome was released out of order.
   bool release_stalled(InstanceKey instance);
 

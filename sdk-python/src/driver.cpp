@@ -41,13 +41,14 @@ const Asyncio& asyncio() {
   return names;
 }
 
-// The current task and the contextvars of a body, as long as it runs.
+// The current task and the contextvars of a body, as long as it runs. `code` is None there: a body is not the code.
 class Surroundings {
  public:
-  Surroundings(const py::object& loop, const py::object& task, py::object context)
+  Surroundings(const py::object& loop, const py::object& task, py::object context, const py::object& code)
       : loop_(loop), task_(task), context_(std::move(context)) {
     switch_task(asyncio().enter_task);
     if (PyContext_Enter(context_.ptr()) != 0) throw py::error_already_set();
+    stolen(PyContextVar_Set(code.ptr(), Py_None));
   }
   ~Surroundings() {
     PyContext_Exit(context_.ptr());
@@ -114,7 +115,8 @@ Driver::Driver(py::object host, py::object loop, py::object classes)
       call_type_(classes_.attr("call")),
       declaration_type_(classes_.attr("declaration")),
       declared_type_(classes_.attr("declared")),
-      package_(classes_.attr("package")) {}
+      package_(classes_.attr("package")),
+      code_(classes_.attr("code")) {}
 
 Source Driver::place_of(PyCodeObject* code, int line) {
   Source& known = places_[{code->co_filename, line}];
@@ -278,7 +280,7 @@ void Driver::run_body(Node& node, std::uint32_t attempt, const py::object& body,
   PySendResult sent = PYGEN_ERROR;
   const auto began = SteadyClock::now();
   {
-    const Surroundings surroundings(loop_, task, context);
+    const Surroundings surroundings(loop_, task, context, code_);
     coroutine = py::reinterpret_steal<py::object>(PyObject_Call(node.function, args, kwargs));
     if (coroutine && PyCoro_CheckExact(coroutine.ptr()) == 0) {  // an object with an async __call__, perhaps
       coroutine = self().attr("bodies").attr("awaiting")(coroutine);

@@ -85,6 +85,7 @@ class Driver {
   std::unordered_map<PyObject*, Shape> shapes_;         // by code
   Shape shape_;                                         // of a function whose code does not tell all
   py::object package_;                                  // the folder of the package
+  py::object code_;                                     // the contextvar of _run.py
   std::map<std::pair<PyObject*, int>, Source> places_;  // by file name, which code objects keep, and line
   py::object idle_task_;
   std::vector<Action> polled_;  // its memory is used again

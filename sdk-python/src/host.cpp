@@ -117,7 +117,13 @@ void bind_verbs(py::class_<PyHost>& host) {
         return details ? py::object(to_bytes(details->json)) : py::object(py::none());
       },
       py::arg("instance"), py::arg("ticket"));
-  host.def("keep", [](PyHost& h, InstanceKey instance) { return h->keep(instance); }, py::arg("instance"));
+  host.def(
+      "keep",
+      [](PyHost& h, InstanceKey instance, std::optional<std::int64_t> own_timer_ms) {
+        return h->keep(instance, own_timer_ms ? std::optional(Millis(*own_timer_ms)) : std::nullopt);
+      },
+      py::arg("instance"), py::arg("own_timer_ms"));
+  host.def("goes_on", [](PyHost& h, InstanceKey instance) { h->goes_on(instance); }, py::arg("instance"));
   host.def("evicted", [](PyHost& h, InstanceKey instance) { h->evicted(instance); }, py::arg("instance"));
   host.def(
       "release_stalled", [](PyHost& h, InstanceKey instance) { return h->release_stalled(instance); },

@@ -17,6 +17,9 @@ from workflows._pending import FAILURE, Pending
 if TYPE_CHECKING:
     from workflows._runner import Runner
 
+CODE: contextvars.ContextVar[Run | None] = contextvars.ContextVar("workflows.code", default=None)
+"""The run whose code this is; None in the bodies of its steps. A timer that code sets in the loop keeps it as well."""
+
 REACTION_TURNS = 8
 """How many turns of the loop a branch may take from an outcome to its next question. `gather` and `TaskGroup` pass an
 outcome on over two or three, nested ones over more."""
@@ -238,7 +241,7 @@ class Run(_core.Run):
 
 def _waits_for_steps(waiting: Any) -> bool:
     if isinstance(waiting, asyncio.Task):
-        return _waits_for_steps(getattr(cast("Any", waiting), "_fut_waiter", None))
+        return not waiting.cancelling() and _waits_for_steps(getattr(cast("Any", waiting), "_fut_waiter", None))
     children: list[Any] | None = getattr(waiting, "_children", None)
     if children is not None:  # what `gather` returns
         return all(child.done() or _waits_for_steps(child) for child in children)

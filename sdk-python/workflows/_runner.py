@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from workflows import _core, _failures, _names, _watched
@@ -23,7 +24,7 @@ from workflows._events import Event
 from workflows._parameters import Parameters
 from workflows._pending import FAILURE, VALUE, StepCall
 from workflows._rollback import Rollbacks
-from workflows._run import Run
+from workflows._run import CODE, Run
 from workflows._step import DeclaredStep, Step
 from workflows._time import to_datetime
 from workflows._values import Codec
@@ -53,6 +54,7 @@ class Classes(NamedTuple):
     parameters: type[Parameters] = Parameters
     check_step_name: Callable[[object], str] = _names.step_name
     package: str = os.path.dirname(__file__)
+    code: contextvars.ContextVar[Run | None] = CODE
 
 
 class Runner(_core.Driver):
@@ -80,6 +82,7 @@ class Runner(_core.Driver):
         self._replaying: set[Run] = set()  # runs that still find recorded outcomes
         self._stalling: set[Run] = set()  # those of them that may stand still
         self._look: asyncio.TimerHandle | None = None
+        self._own_timers: dict[Run, float] | None = None  # of this turn of the loop
         self._tick_due = False
         self._tick_count = 0
         self._due: deque[tuple[int, Callable[[], None]]] = deque()
@@ -193,6 +196,31 @@ class Runner(_core.Driver):
         for run in self.runs.values():
             if run not in self._replaying and not run.stopped and self.host.replaying(run.key):
                 self._watch_replay(run)
+        for run in self._all_own_timers():
+            self.host.goes_on(run.key)
+        self.touch()
+
+    def _own_timer(self, run: Run) -> float | None:
+        """The loop's time at which the last timer goes off that the run's code has set, by `asyncio.timeout`,
+        `asyncio.sleep` and the like. None: it has set none, or the loop is not one of asyncio's own.
+        """
+        if self._own_timers is None:
+            self._own_timers = self._all_own_timers()
+            self.loop.call_soon(self._forget_own_timers, context=self.turn_context)
+        return self._own_timers.get(run)
+
+    def _forget_own_timers(self) -> None:
+        self._own_timers = None
+
+    def _all_own_timers(self) -> dict[Run, float]:
+        timers: dict[Run, float] = {}
+        due: Iterable[asyncio.Handle] = getattr(self.loop, "_ready", ())  # in this very turn
+        for handle in (*getattr(self.loop, "_scheduled", ()), *due):
+            run = None if handle.cancelled() else handle._context.get(CODE)
+            if run is not None and run.runner is self and not run.stopped:
+                when = handle.when() if isinstance(handle, asyncio.TimerHandle) else 0.0
+                timers[run] = max(timers.get(run, 0.0), when)
+        return timers
 
     def _carry_out(self, kind: int, action: tuple[Any, ...]) -> None:
         try:
@@ -228,7 +256,9 @@ class Runner(_core.Driver):
         if run is None:
             self.host.evicted(key)
             return
-        if run.may_go_on() and self.host.keep(key):
+        timer = self._own_timer(run)
+        own_timer_ms = None if timer is None else math.ceil((timer - self.loop.time()) * 1000)
+        if (timer is not None or run.may_go_on()) and self.host.keep(key, own_timer_ms):
             self.touch()
             return
         run.evicting = True
@@ -267,6 +297,7 @@ class Runner(_core.Driver):
 
     async def _execute(self, run: Run, params: bytes, created: int) -> tuple[Any, ...] | None:
         """The outcome of the run; None if its code was made to end."""
+        CODE.set(run)
         definition = run.definition
         try:
             event = Event(self.codec.decode(params), to_datetime(created), run.id, definition.name)
@@ -425,6 +456,8 @@ class Runner(_core.Driver):
         """Ends all code, lets bodies finish for `drain_seconds`, then cancels them and closes the engine."""
         self.closing = True
         for run in list(self.runs.values()):
+            if run.may_go_on() or self._own_timer(run) is not None:
+                self.host.goes_on(run.key)
             run.stop()
         if drain_seconds > 0:
             await self._until(lambda: not self.bodies.running, drain_seconds)
