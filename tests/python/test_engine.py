@@ -126,6 +126,8 @@ async def test_instances_are_found_and_listed_by_age_in_pages(monkeypatch: pytes
         assert await ids(status=workflows.Status.COMPLETE) == everything[:-1]
         assert await ids(id_prefix="e7") == ["e7"]
         assert await ids(created_after="2026-01-01T00:06:30Z") == ["e7", "w"]
+        assert await ids(created_after="2026-01-01T00:08:00Z") == []
+        assert await ids(created_after="2026-01-01T00:08:00.000900Z") == ["w"]  # times are kept in milliseconds
         info = await anext(engine.list(waiting))
         assert (info.workflow, info.status, info.generation, info.version) == ("waiting", "waiting", 1, "")
         assert info.created.isoformat() == "2026-01-01T00:08:00+00:00"
@@ -652,3 +654,17 @@ def test_s45_a_file_that_may_not_be_written_is_refused() -> None:
         folder.chmod(0o755)
         assert os.waitstatus_to_exitcode(status) == 0
         assert path.read_bytes() == before
+
+
+async def test_a_result_with_a_timeout_of_zero_is_a_look() -> None:
+    @workflows.workflow
+    async def waiting(event: workflows.Event, step: workflows.Step) -> Any:
+        return (await step.wait_for_event("w", "t")).payload
+
+    async with opened(":memory:", waiting) as engine:
+        instance = await engine.create(waiting)
+        with pytest.raises(TimeoutError, match="was not finished within 0"):
+            await instance.result(timeout=0)
+        await instance.send_event("t", "came")
+        await instance.result(timeout=PATIENCE_S)
+        assert await instance.result(timeout=0) == "came"
