@@ -53,7 +53,7 @@ struct Create {
 struct Created {
   InstanceKey key = 0;
   bool existed = false;      // an instance with this id was there (nothing written) ...
-  bool same_params = false;  // ... with these params, byte for byte
+  bool same_params = false;  // ... with params that say the same
   bool owned = false;        // it is new, and belongs to the batch's owner
 };
 

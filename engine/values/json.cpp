@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <map>
+#include <string>
 
 #include "engine/values/text.h"
 
@@ -106,6 +109,38 @@ std::string decode_json_string(std::string_view raw) {
 }
 
 std::string encode_json_string(std::string_view text) { return boost::json::serialize(as_valid_utf8(text)); }
+
+namespace {
+
+// Require valid JSON.
+bool are_same(std::string_view a, std::string_view b);
+
+bool are_same_objects(std::string_view a, std::string_view b) {
+  const auto by_key = [](std::string_view object) {
+    std::map<std::string, std::string_view> members;
+    for (const auto& [key, value] : raw_members(object))
+      members.insert_or_assign(decode_json_string('"' + std::string(key) + '"'), value);
+    return members;
+  };
+  return std::ranges::equal(by_key(a), by_key(b), [](const auto& one, const auto& other) {
+    return one.first == other.first && are_same(one.second, other.second);
+  });
+}
+
+bool are_same(std::string_view a, std::string_view b) {
+  a = trim_json(a);
+  b = trim_json(b);
+  if (a == b) return true;
+  if (is_json_object(a) && is_json_object(b)) return are_same_objects(a, b);
+  if (is_json_array(a) && is_json_array(b)) return std::ranges::equal(raw_elements(a), raw_elements(b), are_same);
+  return is_json_string(a) && is_json_string(b) && decode_json_string(a) == decode_json_string(b);
+}
+
+}  // namespace
+
+bool is_same_json(std::string_view a, std::string_view b) {
+  return a == b || (!json_problem(a) && !json_problem(b) && are_same(a, b));
+}
 
 std::string_view trim_json(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);

@@ -35,6 +35,10 @@ std::string decode_json_string(std::string_view raw);
 // Bytes that are not UTF-8 become U+FFFD, so that the result is always valid JSON.
 std::string encode_json_string(std::string_view text);
 
+// Whether they say the same, however objects order their members and whatever blanks there are. Numbers are the same
+// if they are spelled so.
+bool is_same_json(std::string_view a, std::string_view b);
+
 // Without blanks on either side.
 std::string_view trim_json(std::string_view text);
 

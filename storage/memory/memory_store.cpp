@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/testing/planted_bug.h"
+#include "engine/values/json.h"
 #include "storage/lifecycle.h"
 #include "storage/memory/memory_data.h"
 
@@ -136,7 +137,8 @@ Created MemoryStore::create(const WriteBatch& batch, const Create& item) {
   const auto existing = data_->tables.keys.find({item.workflow, item.id});
   if (existing != data_->tables.keys.end() && !WORKFLOWS_PLANTED(two_instances_of_an_id)) {
     const auto& instance = data_->tables.instances.at(existing->second);
-    return Created{.key = existing->second, .existed = true, .same_params = instance.params == item.params};
+    return Created{
+        .key = existing->second, .existed = true, .same_params = values::is_same_json(instance.params, item.params)};
   }
   const auto key = ++data_->tables.last_key;
   add({.info = {.key = key,

@@ -6,6 +6,7 @@
 #include <new>
 #include <ranges>
 
+#include "engine/values/json.h"
 #include "storage/lifecycle.h"
 #include "storage/sqlite/sql.h"
 #include "storage/sqlite/sqlite_store.h"
@@ -169,8 +170,9 @@ Created SqliteStore::create(const WriteBatch& batch, const Create& item) {
   params.take_back(*connection_);
   Query existing(*connection_, sql::kParamsById, workflow, item.id);
   existing.next();
-  return Created{
-      .key = existing.integer(0), .existed = true, .same_params = read_value(*connection_, existing, 1) == item.params};
+  return Created{.key = existing.integer(0),
+                 .existed = true,
+                 .same_params = values::is_same_json(read_value(*connection_, existing, 1), item.params)};
 }
 
 ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) {

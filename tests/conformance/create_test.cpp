@@ -51,6 +51,10 @@ TEST_P(StoreContract, S2_CreatingAnIdThatExistsFindsTheFirstOne) {
   EXPECT_TRUE(same.existed);
   EXPECT_TRUE(same.same_params);
 
+  auto spelled = new_instance("a");
+  spelled.params = "{ }";
+  EXPECT_TRUE(std::get<Created>(must(store->commit(batch(std::nullopt, spelled))).at(0)).same_params);
+
   auto other = new_instance("a");
   other.params = std::string(10'000, 'x');
   const auto different = std::get<Created>(must(store->commit(batch(std::nullopt, other))).at(0));
