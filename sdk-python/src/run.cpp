@@ -101,6 +101,19 @@ void Run::ask(Pending& pending, Verb verb) {
   touch();
 }
 
+// What is refused never gets to be awaited.
+template <class Verb>
+void Run::ask_or_forget(Pending& pending, Verb verb) {
+  expect(pending);
+  try {
+    ask(pending, verb);
+  } catch (const WorkflowsError&) {
+    forget(pending);
+    PyDict_DelItem(unawaited.ptr(), object(pending).ptr());
+    throw;
+  }
+}
+
 void Run::do_(Node& node, std::vector<Ticket> depends) {
   try {
     ask(node.pending, [&](Host& host) { return host.do_(key_, request(node, std::move(depends))); });
@@ -116,16 +129,14 @@ void Run::do_failed(Node& node, std::vector<Ticket> depends, Failure failure) {
 
 void Run::sleep(Pending& pending, SleepRequest request) {
   check();
-  expect(pending);
   request.source = driver_->place_of_caller();
-  ask(pending, [&](Host& host) { return host.sleep(key_, std::move(request)); });
+  ask_or_forget(pending, [&](Host& host) { return host.sleep(key_, std::move(request)); });
 }
 
 void Run::wait_for_event(Pending& pending, WaitRequest request) {
   check();
-  expect(pending);
   request.source = driver_->place_of_caller();
-  ask(pending, [&](Host& host) { return host.wait_for_event(key_, std::move(request)); });
+  ask_or_forget(pending, [&](Host& host) { return host.wait_for_event(key_, std::move(request)); });
 }
 
 std::string Run::value(std::string name, std::string json) {

@@ -70,6 +70,8 @@ class Run {
  private:
   template <class Verb>
   void ask(Pending& pending, Verb verb);
+  template <class Verb>
+  void ask_or_forget(Pending& pending, Verb verb);
   void hand_over(Pending& pending, Outcome outcome);
   void deliver(Pending& pending, Outcome outcome);
   void end_node(Pending& pending, bool ok);

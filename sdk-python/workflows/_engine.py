@@ -15,6 +15,7 @@ from workflows._config import choice, count, database_path, retention_ms, size_b
 from workflows._define import Definition, Kept, define, name_of
 from workflows._errors import (
     EngineClosedError,
+    InstanceNotFoundError,
     InvalidConfigError,
     InvalidNameError,
     WorkflowsError,
@@ -333,13 +334,19 @@ class Instance:
             WorkflowFailedError: an exception left `run`; it is the `cause`.
             WorkflowTerminatedError: it was terminated.
             TimeoutError: it is not finished yet; it goes on.
+            InstanceNotFoundError: it was deleted.
         """
         seconds = wait_seconds(timeout, "timeout of result")
         runner = self._access.here()
         if seconds == 0:
             return await self._result_so_far(timeout)
         ended = runner.reply(runner.host.watch(self._key))
-        status = await ended if seconds is None else await self._within(seconds, ended, timeout)
+        try:
+            status = await ended if seconds is None else await self._within(seconds, ended, timeout)
+        except InstanceNotFoundError:
+            raise InstanceNotFoundError(
+                f"The instance {self.id!r} of workflow {self.workflow!r} is not there any more; it was deleted"
+            ) from None
         return output_of(status, self._access.codec, self.workflow, self.id)
 
     async def _result_so_far(self, timeout: object) -> Any:

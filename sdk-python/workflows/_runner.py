@@ -363,7 +363,7 @@ class Runner(_core.Driver):
             run.warn_unawaited()
 
     def _stopped_code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
-        if outcome is not None:
+        if outcome is not None and run.task is not None and run.task.cancelling():
             logger.warning(
                 "%r ended by itself after it was cancelled; that is not recorded. Let asyncio.CancelledError pass.", run
             )

@@ -248,15 +248,17 @@ class Step:
         """
         return self._run.patched(_names.step_name(id))
 
-    async def race(self, *steps: Awaitable[T]) -> T:
-        """Awaits several steps and returns what the first one to end gives, or raises its exception; which one that was
-        is recorded. The others are not awaited any more; they go on, and their outcomes are recorded.
+    async def race(self, *steps: Awaitable[T] | DeclaredStep[[], T]) -> T:
+        """Awaits several steps, or runs several declared ones, and returns what the first one to end gives, or raises
+        its exception; which one that was is recorded. The others are not awaited any more. They go on, and their
+        outcomes are recorded; but a wait leaves the event to the next one.
 
             paid = await step.race(step.wait_for_event("paid", "paid"), step.sleep("too late", "1 day"))
         """
         if not steps:
             raise TypeError("race needs at least one step")
-        tasks = [asyncio.ensure_future(one) for one in steps]
+        awaitables: list[Awaitable[T]] = [one() if isinstance(one, DeclaredStep) else one for one in steps]
+        tasks = [asyncio.ensure_future(one) for one in awaitables]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             winner = tasks[self._value("race", _index(tasks, done))]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import workflows
 
-from support import PATIENCE_S, VirtualTime, opened, result_over, until, until_recorded, until_status
+from support import PATIENCE_S, VirtualTime, opened, result_over, run_once, until, until_recorded, until_status
 
 
 @workflows.workflow
@@ -418,6 +418,35 @@ async def test_a_race_has_the_same_winner_on_replay(db: Path) -> None:
             await until_recorded(instance, "end")
             await until(came(life + 1))
     assert winners == ["first", "first"]
+
+
+async def test_a_race_takes_declared_steps() -> None:
+    @workflows.workflow
+    async def racing(event: workflows.Event, step: workflows.Step) -> Any:
+        @step.do
+        async def slow() -> str:
+            await asyncio.sleep(3600)
+            return "slow"
+
+        @step.do
+        async def fast() -> str:
+            return "fast"
+
+        return await step.race(slow, fast)
+
+    assert await run_once(racing) == "fast"
+
+
+async def test_the_result_of_a_deleted_instance_says_so() -> None:
+    @workflows.workflow
+    async def short(event: workflows.Event, step: workflows.Step) -> None: ...
+
+    async with opened(":memory:", short) as engine:
+        instance = await engine.create(short, id="gone")
+        await instance.result(timeout=PATIENCE_S)
+        await instance.delete()
+        with pytest.raises(workflows.InstanceNotFoundError, match="'gone' of workflow 'short' .* was deleted"):
+            await instance.result(timeout=PATIENCE_S)
 
 
 async def test_s38_the_log_is_silent_while_the_code_runs_over_what_it_did(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,20 @@ async def test_a_sleep_that_is_never_awaited_is_warned_about_at_the_end() -> Non
         async with opened(":memory:", careless) as engine:
             assert await (await engine.create(careless, id="c")).result() == "done"
     assert caught[0].filename == __file__
+
+
+async def test_s16_a_sleep_that_was_refused_is_not_warned_about() -> None:
+    @workflows.workflow
+    async def limited(event: workflows.Event, step: workflows.Step) -> None:
+        await step.sleep("first", "0 s")
+        with pytest.raises(workflows.StepLimitError):
+            await step.sleep("second", "0 s")
+        with pytest.raises(workflows.StepLimitError):
+            await step.wait_for_event("third", "t")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await run_once(limited, step_limit=1)
 
 
 async def test_s21_an_event_has_type_payload_and_timestamp() -> None:
