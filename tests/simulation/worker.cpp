@@ -239,7 +239,14 @@ bool Worker::act() {
   Action action = std::move(actions_.front());
   actions_.pop_front();
   std::visit([this](auto& what) { handle(what); }, action);
+  check_places();
   return true;
+}
+
+// Whether code runs, the host knows best; what the engine keeps in memory for it, the engine.
+void Worker::check_places() const {
+  hold(11, runs_.size() <= around_.at_once, "more instances run than may run at once");
+  hold(17, host_->counters().loaded_instances <= around_.at_once, "more instances are in memory than may be");
 }
 
 void Worker::turn() {

@@ -26,7 +26,8 @@ struct Surroundings {
   Ledger& ledger;
   Counters& counters;
   const Tables& data;
-  bool is_patched = false;  // the code is the newer one
+  bool is_patched = false;         // the code is the newer one
+  std::size_t at_once = SIZE_MAX;  // instances in memory
 };
 
 // What an engine answers that has stopped.
@@ -79,6 +80,7 @@ class Worker {
   void handle(RunRollback& rollback);
 
   Run* find(InstanceKey key);
+  void check_places() const;
   void begin_body(const Body& body);
   void forget(InstanceKey key);
   bool release_stalled();

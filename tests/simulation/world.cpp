@@ -169,7 +169,8 @@ void World::pass(Millis by) {
 void World::start(Process& process) {
   process.wire = new_wire(&process);
   process.life = ++lives_;
-  const Surroundings around{programs_, ledger_, counters_, data_->tables, is_patched_};
+  const std::size_t at_once = scenario_.at_once == 0 ? SIZE_MAX : scenario_.at_once;
+  const Surroundings around{programs_, ledger_, counters_, data_->tables, is_patched_, at_once};
   process.worker = std::make_unique<Worker>(process.life, around, options(), connect_by(data_, process.wire),
                                             [this] { return steady_; });
 }
@@ -474,8 +475,11 @@ void World::check_end() {
     const bool may_expire = std::ranges::count(scenario_.faults, Fault::retention) > 0;
     hold(10, may_expire || there == 0 || there == std::ssize(ids), "a batch was created in part");
   }
+  for (const Process& process : processes_) {
+    hold(17, process.worker->host().counters().loaded_instances == 0,
+         "all instances have ended, and some are still in memory");
+  }
   Worker& worker = *processes_.front().worker;
-  hold(17, worker.host().counters().loaded_instances == 0, "all instances have ended, and some are still in memory");
   for (const auto& [key, instance] : std::map(data_->tables.instances)) {
     if (instance.info.status == Status::terminated) continue;
     worker.replay(client_->history(key));
