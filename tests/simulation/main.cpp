@@ -38,7 +38,10 @@ int run_seeds(std::uint64_t first, std::uint64_t count) {
   }
   fmt::print("{} seeds from {} on\n", count, first);
   for (const auto& [what, times] : counters.all()) fmt::print("{:>12}  {}\n", times, what);
-  return 0;
+  if (count < kSeeds) return 0;
+  const auto never = missed(counters);
+  for (const auto& what : never) fmt::print("never: {}\n", what);
+  return never.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -48,7 +51,7 @@ int main(int argc, char** argv) {
   std::uint64_t seeds = 10'000;
   std::uint64_t first = 1;
   std::string scenario;
-  app.add_option("--seeds", seeds, "how many");
+  app.add_option("--seeds", seeds, fmt::format("how many; {} or more fail also if they miss a rare path", kSeeds));
   app.add_option("--first", first, "the first one");
   bool prints = false;
   app.add_flag("--print", prints, "the programs of these seeds, and what they should come to, instead of running any");

@@ -27,7 +27,9 @@ Found shrink(Found found);
 const std::vector<std::string>& planted_bugs();
 void plant(std::string_view bug);
 
-// Those of the paths that every set of seeds has to come to which this one did not.
+// So many seeds come to every path that a simulation is for.
+constexpr std::uint64_t kSeeds = 4'000;
+// Those of these paths that a set of seeds never came to.
 std::vector<std::string> missed(const Counters& counters);
 // For people: the seed, the program, and the command that repeats it.
 std::string report(const Found& found, std::uint64_t seed);

@@ -12,8 +12,6 @@
 namespace workflows::simulation {
 namespace {
 
-constexpr std::uint64_t kSeeds = 4'000;
-
 std::uint64_t first_seed() { return 1 + static_cast<std::uint64_t>(GTEST_FLAG_GET(random_seed)) * kSeeds; }
 
 TEST(Simulation, WhateverGoesWrongTheInvariantsHoldAndEverythingComesToItsEnd) {
