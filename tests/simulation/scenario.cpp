@@ -35,6 +35,10 @@ Scenario scenario_from(const std::string& text) {
   return scenario;
 }
 
+std::string command_of(const Scenario& scenario) {
+  return "build/release/tests/simulation --scenario '" + to_text(scenario) + "'";
+}
+
 std::vector<Scenario> smaller(const Scenario& scenario) {
   std::vector<Scenario> found;
   const auto with = [&](auto change) { change(found.emplace_back(scenario)); };

@@ -29,6 +29,7 @@ BOOST_DESCRIBE_STRUCT(Scenario, (), (seed, moves, workers, instances, at_once, h
 Scenario random_scenario(std::uint64_t seed);
 std::string to_text(const Scenario& scenario);
 Scenario scenario_from(const std::string& text);
+std::string command_of(const Scenario& scenario);  // that repeats the run
 // Each a little smaller than this one.
 std::vector<Scenario> smaller(const Scenario& scenario);
 

@@ -7,6 +7,7 @@
 
 #include "engine/testing/planted_bug.h"
 #include "tests/simulation/invariants.h"
+#include "tests/simulation/last_words.h"
 #include "tests/simulation/world.h"
 
 namespace workflows::simulation {
@@ -21,6 +22,7 @@ std::string_view kind_of(std::string_view what) { return what.substr(0, what.fin
 }  // namespace
 
 std::optional<std::string> run(const Scenario& scenario, Counters& counters) {
+  const LastWords words(scenario);
   World world(scenario, counters);
   try {
     world.run();
@@ -123,10 +125,8 @@ std::vector<std::string> missed(const Counters& counters) {
 }
 
 std::string report(const Found& found, std::uint64_t seed) {
-  return fmt::format(
-      "seed {} fails: {}\nsmallest scenario that fails like it:\n  {}\nto repeat it:\n  build/release/tests/simulation "
-      "--scenario '{}'\n",
-      seed, found.what, to_text(found.scenario), to_text(found.scenario));
+  return fmt::format("seed {} fails: {}\nthe smallest scenario that fails like it:\n  {}\n", seed, found.what,
+                     command_of(found.scenario));
 }
 
 }  // namespace workflows::simulation

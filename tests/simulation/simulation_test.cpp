@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <fstream>
 #include <iostream>
 #include <string>
 
+#include "tests/simulation/last_words.h"
 #include "tests/simulation/simulation.h"
 
 namespace workflows::simulation {
@@ -54,6 +56,18 @@ TEST(Scenario, IsTheSameAfterItWasPrinted) {
   for (std::uint64_t seed = 1; seed < 200; ++seed) {
     const std::string text = to_text(random_scenario(seed));
     EXPECT_EQ(to_text(scenario_from(text)), text);
+  }
+}
+
+// A failed assertion, a wild pointer, a loop without end: none of them comes back to who runs the seeds.
+TEST(LastWords, NameTheCommandThatRepeatsTheRun) {
+  const Scenario scenario = random_scenario(7);
+  for (const int signal : {SIGABRT, SIGSEGV, SIGALRM}) {
+    const auto crash = [&] {
+      const LastWords words(scenario);
+      std::raise(signal);
+    };
+    EXPECT_DEATH(crash(), testing::HasSubstr(command_of(scenario))) << signal;
   }
 }
 

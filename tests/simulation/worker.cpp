@@ -9,6 +9,8 @@
 namespace workflows::simulation {
 namespace {
 
+constexpr std::uint64_t kMostActs = 100'000;  // of one life
+
 // The code of an instance that is no longer here stands still; any other refusal is not what programs ask for.
 template <class Verb>
 auto ask(Verb verb) -> std::optional<decltype(verb())> {
@@ -232,6 +234,7 @@ bool Worker::owns(InstanceKey key) const {
 // ---------------------------------------------------------------- moves
 
 bool Worker::act() {
+  hold(16, ++acts_ < kMostActs, "an engine never comes to rest");
   if (actions_.empty()) {
     for (Action& action : host_->poll()) actions_.push_back(std::move(action));
     if (actions_.empty()) return release_stalled();

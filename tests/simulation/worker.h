@@ -97,6 +97,7 @@ class Worker {
   std::vector<InstanceKey> leaving_;  // told to be evicted
   std::map<CallId, decltype(CallReply::result)> replies_;
   std::optional<Error> stopped_;
+  std::uint64_t acts_ = 0;
   InstanceKey replayed_ = 0;  // whose history is being replayed alone
 };
 
