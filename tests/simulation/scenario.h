@@ -11,7 +11,7 @@
 
 namespace workflows::simulation {
 
-BOOST_DEFINE_ENUM_CLASS(Fault, death, busy, failed_commit, death_in_commit, partition, clock_step, power_cut, late_body,
+BOOST_DEFINE_ENUM_CLASS(Fault, death, busy, failed_write, death_in_write, partition, clock_step, power_cut, late_body,
                         lifecycle, upgrade, retention)
 
 struct Scenario {

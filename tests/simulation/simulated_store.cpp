@@ -15,30 +15,25 @@ class SimulatedStore final : public Store {
       : inner_(std::move(inner)), wire_(std::move(wire)) {}
 
   std::expected<std::vector<ItemResult>, Error> commit(const WriteBatch& batch) override {
-    if (const auto error = unusable()) return std::unexpected(*error);
-    const CommitFault fault = batch.owner && wire_->fault ? wire_->fault() : CommitFault::none;
-    if (fault == CommitFault::busy) return std::unexpected(Error{ErrorCode::store_busy, "another one writes"});
-    if (fault == CommitFault::fails) return std::unexpected(break_down());
-    if (fault == CommitFault::dies_before) return std::unexpected(die());
-    wire_->before(batch);
-    auto results = inner_->commit(batch);
-    wire_->after(batch, results);
-    if (fault == CommitFault::unheard) return std::unexpected(break_down());
-    if (fault == CommitFault::dies_after) return std::unexpected(die());
-    return results;
+    return writing("commit", [&] {
+      wire_->before(batch);
+      auto results = inner_->commit(batch);
+      wire_->after(batch, results);
+      return results;
+    });
   }
 
   std::expected<Owner, Error> open_owner(Millis lease) override {
-    return changing<Owner>([&] { return inner_->open_owner(lease); });
+    return changing("open_owner", [&] { return inner_->open_owner(lease); });
   }
   std::expected<std::uint32_t, Error> replace_dead_owners() override {
-    return changing<std::uint32_t>([&] { return inner_->replace_dead_owners(); });
+    return changing("replace_dead_owners", [&] { return inner_->replace_dead_owners(); });
   }
   std::expected<void, Error> close_owner(const Owner& owner) override {
-    return changing<void>([&] { return inner_->close_owner(owner); });
+    return changing("close_owner", [&] { return inner_->close_owner(owner); });
   }
   std::expected<Collected, Error> collect_garbage(TimePoint now, std::uint64_t limit) override {
-    return changing<Collected>([&] { return inner_->collect_garbage(now, limit); });
+    return changing("collect_garbage", [&] { return inner_->collect_garbage(now, limit); });
   }
 
   std::expected<bool, Error> changed() override { return inner_->changed(); }
@@ -79,15 +74,29 @@ class SimulatedStore final : public Store {
     return *unusable();
   }
   Error die() {
-    wire_->died();
+    wire_->died = true;
     return break_down();
   }
 
-  template <class T>
-  std::expected<T, Error> changing(const std::function<std::expected<T, Error>()>& write) {
+  template <class Write>
+  auto changing(std::string_view what, Write write) -> decltype(write()) {
+    return writing(what, [&] {
+      auto done = write();
+      wire_->changed();
+      return done;
+    });
+  }
+
+  template <class Write>
+  auto writing(std::string_view what, Write write) -> decltype(write()) {
     if (const auto error = unusable()) return std::unexpected(*error);
+    const WriteFault fault = wire_->fault(what);
+    if (fault == WriteFault::busy) return std::unexpected(Error{ErrorCode::store_busy, "another one writes"});
+    if (fault == WriteFault::fails) return std::unexpected(break_down());
+    if (fault == WriteFault::dies_before) return std::unexpected(die());
     auto done = write();
-    wire_->changed();
+    if (fault == WriteFault::unheard) return std::unexpected(break_down());
+    if (fault == WriteFault::dies_after) return std::unexpected(die());
     return done;
   }
 

@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "storage/memory/memory_data.h"
 
 namespace workflows::simulation {
 
-enum class CommitFault : std::uint8_t {
+enum class WriteFault : std::uint8_t {
   none,
   busy,         // nothing is written, once; to be tried again
   fails,        // nothing is written, and this connection refuses everything from now on
@@ -20,9 +21,9 @@ enum class CommitFault : std::uint8_t {
 
 // All connections of one engine.
 struct Wire {
-  bool cut = false;  // the process is dead, or must not write any more
-  std::function<CommitFault()> fault{};
-  std::function<void()> died{};
+  bool cut = false;   // the process is dead, or must not write any more
+  bool died = false;  // in a write
+  std::function<WriteFault(std::string_view write)> fault{};
   // Before and after what may have changed the database; after a failure too.
   std::function<void(const storage::WriteBatch&)> before{};
   std::function<void(const storage::WriteBatch&, const std::expected<std::vector<storage::ItemResult>, Error>&)>

@@ -20,6 +20,8 @@ bool is_refusal(ErrorCode code) {
          code == ErrorCode::instance_finished || code == ErrorCode::instance_exists;
 }
 
+bool went_wrong(ErrorCode code, const Wire& wire) { return code == ErrorCode::store_busy || wire.cut; }
+
 }  // namespace
 
 class World::WallClock final : public Clock {
@@ -43,13 +45,12 @@ World::World(const Scenario& scenario, Counters& counters)
   for (std::size_t i = 0; i < scenario_.programs.size(); ++i)
     programs_.emplace("w" + std::to_string(i), scenario_.programs[i]);
   data_->now = [this] { return now_; };
-  operator_wire_ = new_wire(nullptr);
-  client_ = std::make_unique<Client>(ClientAccess::open(connect_by(data_, operator_wire_), clock_));
+  connect_client();
 }
 
 // Whatever has been seen, nobody writes any more.
 World::~World() {
-  operator_wire_->cut = true;
+  client_wire_->cut = true;
   for (Process& process : processes_) {
     if (process.wire) process.wire->cut = true;
   }
@@ -156,8 +157,7 @@ void World::move(Process& process) {
     process.worker.reset();
     counters_.sometimes("an engine was closed");
   }
-  hear(process);
-  stop_if_failed(process);
+  look_after(process);
 }
 
 void World::pass(Millis by) {
@@ -171,8 +171,12 @@ void World::start(Process& process) {
   process.life = ++lives_;
   const std::size_t at_once = scenario_.at_once == 0 ? SIZE_MAX : scenario_.at_once;
   const Surroundings around{programs_, ledger_, counters_, data_->tables, is_patched_, at_once};
-  process.worker = std::make_unique<Worker>(process.life, around, options(), connect_by(data_, process.wire),
-                                            [this] { return steady_; });
+  try {
+    process.worker = std::make_unique<Worker>(process.life, around, options(), connect_by(data_, process.wire),
+                                              [this] { return steady_; });
+  } catch (const WorkflowsError& error) {
+    hold(0, went_wrong(error.code(), *process.wire), std::string("an engine did not open: ") + error.what());
+  }
 }
 
 void World::kill(Process& process) {
@@ -181,6 +185,12 @@ void World::kill(Process& process) {
   counters_.sometimes("a process died");
   process.wire->cut = true;
   process.worker.reset();
+}
+
+void World::look_after(Process& process) {
+  if (process.wire->died) return kill(process);
+  hear(process);
+  stop_if_failed(process);
 }
 
 // An engine stops only for what went wrong with its connection, or when it lost its ownership.
@@ -215,13 +225,20 @@ void World::upgrade() {
 
 // ---------------------------------------------------------------- callers
 
+void World::connect_client() {
+  client_wire_ = new_wire(nullptr);
+  client_ = std::make_unique<Client>(ClientAccess::open(connect_by(data_, client_wire_), clock_));
+}
+
 void World::call(const std::function<void(Client&)>& verb) {
   try {
     verb(*client_);
   } catch (const WorkflowsError& error) {
-    hold(0, is_refusal(error.code()), std::string("a call failed: ") + error.what());
-    counters_.sometimes("a call was refused");
+    const bool refused = is_refusal(error.code());
+    hold(0, refused || went_wrong(error.code(), *client_wire_), std::string("a call failed: ") + error.what());
+    counters_.sometimes(refused ? "a call was refused" : "a call broke off");
   }
+  if (client_wire_->cut) connect_client();
 }
 
 // An engine that has stopped, and that nobody has looked after yet, refuses.
@@ -336,26 +353,27 @@ void World::control() {
 
 std::shared_ptr<Wire> World::new_wire(const Process* process) {
   auto wire = std::make_shared<Wire>();
-  if (process != nullptr) wire->fault = [this] { return commit_fault(); };
-  wire->died = [this] { counters_.sometimes("a process died in a commit"); };
+  wire->fault = [this](std::string_view write) { return write_fault(write); };
   wire->before = [this](const auto& batch) { before(batch); };
   wire->after = [this, process](const auto& batch, const auto& results) { after(process, batch, results); };
   wire->changed = [this, process] { observe(process); };
   return wire;
 }
 
-CommitFault World::commit_fault() {
+WriteFault World::write_fault(std::string_view write) {
   if (has(Fault::busy) && random_.one_in(6)) {
-    counters_.sometimes("a commit had to wait");
-    return CommitFault::busy;
+    counters_.sometimes(fmt::format("busy: {}", write));
+    return WriteFault::busy;
   }
-  if (has(Fault::failed_commit) && random_.one_in(30)) {
-    counters_.sometimes("a commit failed");
-    return random_.one_in(2) ? CommitFault::fails : CommitFault::unheard;
+  if (has(Fault::failed_write) && random_.one_in(30)) {
+    counters_.sometimes(fmt::format("failed: {}", write));
+    return random_.one_in(2) ? WriteFault::fails : WriteFault::unheard;
   }
-  if (has(Fault::death_in_commit) && random_.one_in(20))
-    return random_.one_in(2) ? CommitFault::dies_before : CommitFault::dies_after;
-  return CommitFault::none;
+  if (has(Fault::death_in_write) && random_.one_in(20)) {
+    counters_.sometimes(fmt::format("died in: {}", write));
+    return random_.one_in(2) ? WriteFault::dies_before : WriteFault::dies_after;
+  }
+  return WriteFault::none;
 }
 
 void World::before(const storage::WriteBatch& batch) {
@@ -437,8 +455,7 @@ bool World::work(Process& process) {
     busy = true;
   }
   worker.write();
-  hear(process);
-  stop_if_failed(process);
+  look_after(process);
   return busy || !process.worker;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,7 @@ class World {
   void pass(Millis by);
   void start(Process& process);
   void kill(Process& process);
+  void look_after(Process& process);
   void stop_if_failed(Process& process);
   void cut_power();
   void upgrade();
@@ -76,7 +78,8 @@ class World {
   void ask(Worker& worker, Call call, const std::function<CallId(Host&)>& verb);
   void hear(const Process& process);
   void hear(const Call& call, const decltype(CallReply::result)& result);
-  CommitFault commit_fault();
+  WriteFault write_fault(std::string_view write);
+  void connect_client();
 
   // the database
   void before(const storage::WriteBatch& batch);
@@ -105,7 +108,7 @@ class World {
   runtime::SteadyTime steady_{};
   std::shared_ptr<WallClock> clock_;
   std::vector<Process> processes_;
-  std::shared_ptr<Wire> operator_wire_;
+  std::shared_ptr<Wire> client_wire_;
   std::unique_ptr<Client> client_;
   std::deque<Backup> backups_;  // commits that are not synced, oldest first
   std::map<std::pair<int, CallId>, Call> calls_;
