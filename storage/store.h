@@ -68,8 +68,8 @@ struct CreatedBatch {
 // Requires: the batch's owner owns the instance; else nothing is written and the result is Lost: somebody has ended the
 // instance meanwhile. So it is for every item with such a requirement. A terminal entry (kind >= 32) also sets the
 // final status; `paused` sets status paused and gives the instance up, but
-// one without a value does nothing, with the result Lost, if nobody asks for the pause any more; `rollback_started`
-// sets status rollingBack.
+// one without a value does nothing, with the result Lost, if nobody asks for the pause any more; `instance_completed`
+// does nothing either if the instance rolls back meanwhile; `rollback_started` sets status rollingBack.
 struct AppendEntry {
   InstanceKey instance = 0;
   Entry entry;  // wait_taken also marks the inbox row as taken

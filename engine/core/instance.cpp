@@ -404,8 +404,9 @@ void Instance::finish(BodyOutcome outcome, TimePoint now) {
       if (can_be_rolled_back(ticket)) return begin_rollback(std::move(*failure), now);
     }
   }
-  stop_everything();
   const bool completed = std::holds_alternative<Value>(outcome);
+  if (completed && roll_back_asked_) return begin_rollback(std::nullopt, now);
+  stop_everything();
   end_run(completed ? EntryKind::instance_completed : EntryKind::instance_errored,
           completed ? std::move(std::get<Value>(outcome).json) : std::get<Failure>(outcome).to_json(), now);
 }

@@ -123,7 +123,12 @@ bool Instance::can_be_rolled_back(Ticket ticket) const {
 }
 
 void Instance::roll_back(TimePoint now) {
-  if (result_ || chain_began_) return;
+  if (chain_began_) return;
+  if (result_ && result_->kind == EntryKind::instance_completed) {  // which the store does not take any more
+    result_.reset();
+    return begin_rollback(std::nullopt, now);
+  }
+  if (result_) return;
   pausing_ = false;
   roll_back_asked_ = true;
   go_ahead(now);  // also if it is on record already: a run of no steps has nothing to catch up with

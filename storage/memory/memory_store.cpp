@@ -181,6 +181,8 @@ ItemResult MemoryStore::apply(const WriteBatch& batch, const AppendEntry& item) 
   if (instance == nullptr) return Lost{};
   const bool is_pause = item.entry.kind == EntryKind::paused && item.entry.value.empty();
   if (is_pause && instance->info.status != Status::waiting_for_pause) return Lost{};
+  const bool completes = item.entry.kind == EntryKind::instance_completed;
+  if (completes && instance->info.status == Status::rolling_back) return Lost{};
   if (item.entry.kind == EntryKind::wait_taken) take(item.instance, item.entry.event);
   append(*instance, item.entry);
   return Done{};

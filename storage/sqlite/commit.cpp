@@ -181,7 +181,10 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) 
   if (is_pause && !is_to_be_paused(item.instance)) return Lost{};
   const auto head = head_for_writing(item.instance);
   if (!head) return Lost{};
-  const auto seq = journal_.append(item.instance, head->newest, item.entry);
+  const auto seq = journal_.last() + 1;
+  const bool is_of_step = item.entry.kind < EntryKind::rollback_started;
+  if (!is_of_step && !note_status(item.instance, item.entry, seq, head->stored)) return Lost{};
+  journal_.append(item.instance, head->newest, item.entry);
   ++unsettled_entries_;
   if (item.entry.kind == EntryKind::wait_taken) {
     Query(*connection_, sql::kTakeEvent, item.entry.event, item.instance).run();
@@ -189,11 +192,7 @@ ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) 
       throw refused(fmt::format("event {} of instance {} does not exist or was taken before; nothing was written",
                                 item.entry.event, item.instance));
   }
-  if (item.entry.kind < EntryKind::rollback_started) {
-    heads_.set(item.instance, {.newest = seq, .stored = head->stored});
-  } else {
-    note_status(item.instance, item.entry, seq, head->stored);
-  }
+  if (is_of_step) heads_.set(item.instance, {.newest = seq, .stored = head->stored});
   return Done{};
 }
 
@@ -202,18 +201,22 @@ bool SqliteStore::is_to_be_paused(InstanceKey instance) {
   return row.next() && row.integer<Status>(0) == Status::waiting_for_pause;
 }
 
-// Entries of an instance as a whole may bring a status.
-void SqliteStore::note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored) {
+// Entries of an instance as a whole may bring a status. False: it does not take this one.
+bool SqliteStore::note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored) {
   const auto status = status_of(entry.kind);
-  if (!status) return heads_.set(instance, {.newest = seq, .stored = stored});
-  if (is_finished(*status)) {
+  const bool keeps_owner = !status || *status == Status::rolling_back;
+  if (status && is_finished(*status)) {
     Query(*connection_, sql::kFinish, instance, static_cast<int>(*status), entry.at, seq).run();
-  } else {
-    const bool keeps_owner = *status == Status::rolling_back;
+    if (connection_->changed_rows() != 1) return false;
+  } else if (status) {
     Query(*connection_, sql::kMove, instance, static_cast<int>(*status), entry.at, seq, keeps_owner).run();
-    if (keeps_owner) return heads_.set(instance, {.newest = seq, .stored = seq});
   }
-  heads_.erase(instance);
+  if (keeps_owner) {
+    heads_.set(instance, {.newest = seq, .stored = status ? seq : stored});
+  } else {
+    heads_.erase(instance);
+  }
+  return true;
 }
 
 // An instance that is not in memory yet was claimed, or has hibernated: its stored head is its newest entry, and is

@@ -58,7 +58,8 @@ inline constexpr char kSetStatus[] =
     "WHERE key = ?1 AND owner = ?2";
 inline constexpr char kFinish[] =
     "UPDATE instances SET status = ?2, wake = NULL, updated = ?3, head = ?4, unsettled = 0, owner = 0, "
-    "expires = ?3 + nullif(CASE ?2 WHEN 16 THEN keep_success ELSE keep_failure END, -1) WHERE key = ?1";
+    "expires = ?3 + nullif(CASE ?2 WHEN 16 THEN keep_success ELSE keep_failure END, -1) "
+    "WHERE key = ?1 AND NOT (status = 5 AND ?2 = 16)";
 // Sets a status that an entry brings. `updated` of a paused instance tells since when its timers stand still.
 inline constexpr char kMove[] =
     "UPDATE instances SET status = ?2, wake = NULL, head = ?4, unsettled = unsettled AND ?5, "

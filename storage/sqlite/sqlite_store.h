@@ -89,7 +89,7 @@ class SqliteStore final : public Store {
   void claim(Status from, Status to, std::uint32_t limit, const Claim& item, std::vector<InstanceInfo>& claimed);
   Created create(const WriteBatch& batch, const Create& item);
   std::optional<Head> head_for_writing(InstanceKey instance);
-  void note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored);
+  bool note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored);
   void number_entries();
   bool is_to_be_paused(InstanceKey instance);
 

@@ -197,6 +197,19 @@ TEST_P(StoreLifecycle, S28_ARollbackOfARunningInstanceIsTheOwnersToDo) {
   EXPECT_EQ(must(store->status(key)).rollback, R"({"compensated":[]})");
 }
 
+TEST_P(StoreLifecycle, S28_ACompletionThatIsOvertakenByARollbackIsNotTaken) {
+  const auto store = connect();
+  const auto owner = must(store->open_owner(kHour));
+  const auto key = create(*store, "a", owner);
+  must(store->commit(batch(owner, append(key, completed(0)))));
+  control(*connect(), "a", Verb::roll_back);
+  EXPECT_TRUE(is_lost(store->commit(batch(owner, append(key, ending(EntryKind::instance_completed, "1"))))));
+  EXPECT_EQ(status(*store, key), Status::rolling_back);
+  must(store->commit(batch(owner, append(key, ending(EntryKind::rollback_started, "")))));
+  must(store->commit(batch(owner, append(key, ending(EntryKind::instance_terminated, "")))));
+  EXPECT_EQ(must(store->load(key)).history.size(), 3U);
+}
+
 // Both take a place in memory.
 TEST_P(StoreLifecycle, OnesThatRollBackAndQueuedOnesAreClaimedUpToOneLimit) {
   const auto store = connect();

@@ -135,6 +135,11 @@ class Life {
     collect();
     for (const Entry& entry : std::exchange(awaited_, {})) report_durable(instance_, entry, now_);
   }
+  // The store did not take what is on its way.
+  void refuse() {
+    collect();
+    awaited_.clear();
+  }
   void timer(const std::string& step) { instance_.timer(ticket(step), now_); }
   // An event that is on disk; the second time that its id comes, it is the same event again.
   void event(std::int64_t id, const std::string& type, const std::string& payload) {

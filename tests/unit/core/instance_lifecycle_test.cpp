@@ -355,6 +355,32 @@ TEST(InstanceRollback, S28_S31_ATerminationRollsBackWithoutAFailureOfTheRun) {
               "finished instance_terminated "});
 }
 
+TEST(InstanceRollback, S28_ATerminationThatOvertakesTheCompletionTakesItsPlace) {
+  Life run;
+  run.do_undoable("a");
+  run.body("a#1.1", Value{"1"});
+  run.commit();
+  run.finish(Value{"1"});
+  run.expect({"arm a#1 +600000", "disarm a#1", "append step_completed a#1.1 1 awaited", "resolve a#1 1",
+              "append instance_completed 1 awaited"});
+  run.refuse();
+  run.roll_back();
+  run.commit();
+  run.expect({"append rollback_started awaited", "arm a#1 +600000", "roll back a#1.1 !WorkflowTerminatedError 1"});
+}
+
+TEST(InstanceRollback, S28_S39_CodeThatReturnsWithoutItsHistoryIsRolledBackAllTheSame) {
+  Life first({.determinism = Determinism::ignore});
+  first.do_("a");
+  first.body("a#1.1", Value{"1"});
+  first.commit();
+  first.expect({"arm a#1 +600000", "disarm a#1", "append step_completed a#1.1 1 awaited", "resolve a#1 1"});
+  Life run = first.crash();
+  run.roll_back();
+  run.finish(Value{"1"});
+  run.expect({"append rollback_started awaited"});
+}
+
 TEST(InstanceRollback, S28_ATerminationOfAPausedInstanceRollsBackAtOnce) {
   Life run;
   run.do_undoable("a");
