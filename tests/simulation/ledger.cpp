@@ -49,7 +49,9 @@ class Ledger::Facts final : public Leaves {
 // ---------------------------------------------------------------- the database
 
 Ledger::Record& Ledger::record_of(const storage::memory::Instance& instance) {
-  Record& record = records_[instance.info.key];
+  const auto [known, is_new] = records_.try_emplace(instance.info.key);
+  Record& record = known->second;
+  if (is_new) record.status = instance.info.status;
   record.workflow = instance.info.workflow;
   record.id = instance.info.id;
   record.program = &programs_->at(record.workflow);
@@ -57,16 +59,33 @@ Ledger::Record& Ledger::record_of(const storage::memory::Instance& instance) {
   return record;
 }
 
-void Ledger::observe(const Tables& data, TimePoint latest, int life) {
-  check_removed(data, latest);
+void Ledger::observe(const Tables& data, TimePoint latest, int life, const std::optional<Name>& removing) {
+  check_removed(data, latest, removing);
   for (const auto& [key, instance] : data.instances) {
+    hold(1, !removed_.contains(key), "instance " + instance.info.id + " was removed and is there again");
     Record& record = record_of(instance);
+    check_status(record, instance.info.status, life);
+    record.status = instance.info.status;
     hold(2, instance.history.size() >= record.entries.size(), "entries of instance " + record.id + " are gone");
     for (std::size_t i = record.entries.size(); i < instance.history.size(); ++i) {
       check(record, instance.history[i].entry, data, latest, life);
       record.entries.push_back(instance.history[i]);
     }
   }
+  for (const auto& [id, row] : data.inbox) records_.at(row.instance).events.insert(row.event_id);
+}
+
+// What callers asked for, only callers take back (S26).
+void Ledger::check_status(const Record& record, Status status, int life) {
+  if (life == 0 || status == record.status) return;
+  const bool is_end = is_finished(status);
+  const bool stays = record.status == Status::paused || is_finished(record.status) ||
+                     (record.status == Status::rolling_back && (!is_end || status == Status::complete)) ||
+                     (record.status == Status::waiting_for_pause && !is_end && status != Status::paused &&
+                      status != Status::rolling_back);
+  hold(1, !stays,
+       fmt::format("instance {} was {}, and an engine has made it {}", record.id, to_string(record.status),
+                   to_string(status)));
 }
 
 // An older generation goes with a newer one.
@@ -78,18 +97,18 @@ bool Ledger::has_expired(const Record& record, TimePoint latest) const {
          });
 }
 
-void Ledger::check_removed(const Tables& data, TimePoint latest) {
+void Ledger::check_removed(const Tables& data, TimePoint latest, const std::optional<Name>& removing) {
   std::vector<InstanceKey> removed;
   for (const auto& [key, record] : records_) {
     if (data.instances.contains(key)) continue;
-    hold(12, has_expired(record, latest) || removable_.contains({record.workflow, record.id}),
+    hold(12, has_expired(record, latest) || removing == Name(record.workflow, record.id),
          "instance " + record.id + " was removed although nobody asked for it and it has not expired");
     counters_->sometimes("an instance was removed");
     removed.push_back(key);
   }
   for (const InstanceKey key : removed) {
-    removable_.insert({records_.at(key).workflow, records_.at(key).id});
-    records_.erase(key);
+    removed_.insert(key);
+    removed_events_.merge(records_.extract(key).mapped().events);
   }
 }
 
@@ -350,33 +369,31 @@ void Ledger::body_began(const Body& body, int life, bool owned) {
 
 // ---------------------------------------------------------------- callers
 
-void Ledger::created(const std::string& workflow, const std::string& id, InstanceKey key, const Tables& data) {
-  created_[{workflow, id}].insert(key);
-  const auto found = data.instances.find(key);
-  const bool is_there = found != data.instances.end() && found->second.info.id == id;
-  hold(1, is_there || removable_.contains({workflow, id}), "the creation of " + id + " was acknowledged and is lost");
+void Ledger::created(const std::string& id, InstanceKey key, const Tables& data) {
+  created_[key] = id;
+  check_created(id, key, data);
 }
 
-void Ledger::sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Tables& data) {
-  sent_.insert({workflow, id, event_id});
+void Ledger::check_created(const std::string& id, InstanceKey key, const Tables& data) const {
+  const auto found = data.instances.find(key);
+  const bool is_there = found != data.instances.end() && found->second.info.id == id;
+  hold(1, is_there || removed_.contains(key), "the creation of " + id + " was acknowledged and is lost");
+}
+
+void Ledger::sent(const std::string& event_id, const Tables& data) {
+  sent_.insert(event_id);
+  check_sent(event_id, data);
+}
+
+void Ledger::check_sent(const std::string& event_id, const Tables& data) const {
   const bool is_there =
       std::ranges::any_of(data.inbox, [&](const auto& row) { return row.second.event_id == event_id; });
-  hold(1, is_there || removable_.contains({workflow, id}), "event " + event_id + " was acknowledged and is lost");
+  hold(1, is_there || removed_events_.contains(event_id), "event " + event_id + " was acknowledged and is lost");
 }
 
 void Ledger::check_acknowledged(const Tables& data) const {
-  for (const auto& [name, keys] : created_) {
-    if (removable_.contains(name)) continue;
-    for (const InstanceKey key : keys) {
-      hold(1, data.instances.contains(key), "the creation of " + name.second + " was acknowledged and is lost");
-    }
-  }
-  for (const auto& [workflow, id, event_id] : sent_) {
-    if (!removable_.contains({workflow, id})) {
-      hold(1, std::ranges::any_of(data.inbox, [&](const auto& row) { return row.second.event_id == event_id; }),
-           "event " + event_id + " was acknowledged and is lost");
-    }
-  }
+  for (const auto& [key, id] : created_) check_created(id, key, data);
+  for (const std::string& event_id : sent_) check_sent(event_id, data);
   for (const auto& [key, record] : records_) {
     hold(2, data.instances.at(key).history == record.entries, "the history of " + record.id + " has changed");
   }

@@ -1,7 +1,7 @@
 #pragma once
 // What the world saw: what was committed, what was told to code and to callers, which bodies ran. Everything that is
-// written down here is held against the invariants at once. A copy of the ledger belongs to a copy of the database:
-// what a power cut undoes was never seen.
+// written down here is held against the invariants at once. With durability normal, a copy of the ledger belongs to a
+// copy of the database: what a power cut undoes was never seen. With durability full nothing that is in here is undone.
 
 #include <cstdint>
 #include <map>
@@ -18,7 +18,8 @@
 namespace workflows::simulation {
 
 using storage::memory::Tables;
-using Programs = std::map<std::string, Op>;  // by name of the workflow
+using Name = std::pair<std::string, std::string>;  // of an instance: its workflow and its id
+using Programs = std::map<std::string, Op>;        // by name of the workflow
 
 // A body that runs: of this step, or of its compensation.
 struct Body {
@@ -33,8 +34,9 @@ class Ledger {
  public:
   Ledger(const Programs& programs, Counters& counters) : programs_(&programs), counters_(&counters) {}
 
-  // ---- the database: to be called after every commit; `life` is the engine that wrote, 0: nobody
-  void observe(const Tables& data, TimePoint latest, int life);
+  // ---- the database: to be called after every write; `life` is the engine that wrote, 0: a caller, who may be about
+  // to remove an instance
+  void observe(const Tables& data, TimePoint latest, int life, const std::optional<Name>& removing);
 
   // ---- the code of one life of an instance
   void asked(InstanceKey key, Ticket ticket, const Op& op);
@@ -43,9 +45,8 @@ class Ledger {
   void body_began(const Body& body, int life, bool owned);
 
   // ---- callers
-  void created(const std::string& workflow, const std::string& id, InstanceKey key, const Tables& data);
-  void sent(const std::string& workflow, const std::string& id, const std::string& event_id, const Tables& data);
-  void may_be_removed(const std::string& workflow, const std::string& id) { removable_.insert({workflow, id}); }
+  void created(const std::string& id, InstanceKey key, const Tables& data);
+  void sent(const std::string& event_id, const Tables& data);
 
   // ---- at the end
   void check_acknowledged(const Tables& data) const;
@@ -90,6 +91,8 @@ class Ledger {
     std::map<std::string, std::int64_t> last_taken{};
     std::vector<Compensation> to_compensate{};  // the last one first
     std::size_t compensated = 0;
+    std::set<std::string> events{};  // ids
+    Status status{};
     bool chain_stopped = false;
     bool ended = false;
     bool paused = false;
@@ -101,7 +104,10 @@ class Ledger {
 
   Record& record_of(const storage::memory::Instance& instance);
   bool has_expired(const Record& record, TimePoint latest) const;
-  void check_removed(const Tables& data, TimePoint latest);
+  void check_removed(const Tables& data, TimePoint latest, const std::optional<Name>& removing);
+  static void check_status(const Record& record, Status status, int life);
+  void check_created(const std::string& id, InstanceKey key, const Tables& data) const;
+  void check_sent(const std::string& event_id, const Tables& data) const;
   void check(Record& record, const Entry& entry, const Tables& data, TimePoint latest, int life);
   void check_step(Record& record, const Entry& entry, const Tables& data, int life);
   void check_attempt(Record& record, const Step& step, const Op& op, const Entry& entry, int life);
@@ -119,9 +125,10 @@ class Ledger {
   const Programs* programs_;
   Counters* counters_;
   std::map<InstanceKey, Record> records_;
-  std::map<std::pair<std::string, std::string>, std::set<InstanceKey>> created_;
-  std::set<std::tuple<std::string, std::string, std::string>> sent_;
-  std::set<std::pair<std::string, std::string>> removable_;
+  std::map<InstanceKey, std::string> created_;  // ids
+  std::set<std::string> sent_;                  // ids of events
+  std::set<InstanceKey> removed_;
+  std::set<std::string> removed_events_;  // with their instances
 };
 
 }  // namespace workflows::simulation

@@ -10,7 +10,8 @@ Scenario random_scenario(std::uint64_t seed) {
                     .workers = static_cast<std::uint32_t>(1 + random.below(3)),
                     .instances = static_cast<std::uint32_t>(1 + random.below(4)),
                     .at_once = static_cast<std::uint32_t>(random.one_in(3) ? 1 + random.below(2) : 0),
-                    .hibernate_ms = random.one_in(2) ? 10'000 : static_cast<std::int64_t>(random.below(200))};
+                    .hibernate_ms = random.one_in(2) ? 10'000 : static_cast<std::int64_t>(random.below(200)),
+                    .unsynced = random.one_in(2) ? 0U : 6U};
   boost::mp11::mp_for_each<boost::describe::describe_enumerators<Fault>>([&](auto fault) {
     if (random.below(5) < 2) scenario.faults.push_back(fault.value);
   });
@@ -49,6 +50,7 @@ std::vector<Scenario> smaller(const Scenario& scenario) {
   if (scenario.instances > 1) with([](Scenario& s) { --s.instances; });
   if (scenario.workers > 1) with([](Scenario& s) { --s.workers; });
   if (scenario.at_once > 0) with([](Scenario& s) { s.at_once = 0; });
+  if (scenario.unsynced > 0) with([](Scenario& s) { s.unsynced = 0; });
   for (std::size_t i = 0; i < scenario.faults.size(); ++i) {
     with([&](Scenario& s) { s.faults.erase(s.faults.begin() + static_cast<std::ptrdiff_t>(i)); });
   }

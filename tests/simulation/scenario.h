@@ -21,10 +21,12 @@ struct Scenario {
   std::uint32_t instances = 2;
   std::uint32_t at_once = 0;  // instances in memory; 0: any number
   std::int64_t hibernate_ms = 10'000;
+  std::uint32_t unsynced = 0;  // so many commits may be lost with the power (durability normal); 0: none (full)
   std::vector<Fault> faults{};
   std::vector<Op> programs{};
 };
-BOOST_DESCRIBE_STRUCT(Scenario, (), (seed, moves, workers, instances, at_once, hibernate_ms, faults, programs))
+BOOST_DESCRIBE_STRUCT(Scenario, (),
+                      (seed, moves, workers, instances, at_once, hibernate_ms, unsynced, faults, programs))
 
 Scenario random_scenario(std::uint64_t seed);
 std::string to_text(const Scenario& scenario);

@@ -107,9 +107,13 @@ std::vector<std::string> missed(const Counters& counters) {
                            "an instance was hibernated",
                            "an instance was paused",
                            "an instance was removed",
-                           "an instance was restarted",
-                           "an instance was resumed",
                            "an outcome was replayed",
+                           "acknowledged: pause",
+                           "acknowledged: remove",
+                           "acknowledged: restart",
+                           "acknowledged: resume",
+                           "acknowledged: roll_back",
+                           "acknowledged: terminate",
                            "busy: close_owner",
                            "busy: collect_garbage",
                            "busy: commit",
@@ -131,6 +135,7 @@ std::vector<std::string> missed(const Counters& counters) {
                            "failed: replace_dead_owners",
                            "stale owner refused",
                            "the clock stepped",
+                           "the power failed in a write",
                            "timeout beat event"}) {
     if (counters.count(path) == 0) never.emplace_back(path);
   }

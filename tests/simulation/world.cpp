@@ -13,11 +13,17 @@ namespace {
 
 constexpr TimePoint kStart{std::chrono::sys_days(std::chrono::year(2030) / 1 / 1)};
 constexpr Millis kLease{10'000};
-constexpr std::size_t kUnsynced = 6;
 
 bool is_refusal(ErrorCode code) {
   return code == ErrorCode::invalid_transition || code == ErrorCode::instance_not_found ||
          code == ErrorCode::instance_finished || code == ErrorCode::instance_exists;
+}
+
+bool is_allowed(Control verb, Status from) {
+  if (from == Status::rolling_back) return false;
+  if (verb == Control::restart || verb == Control::remove) return true;
+  if (verb == Control::resume) return from == Status::paused || from == Status::waiting_for_pause;
+  return !is_finished(from);
 }
 
 bool went_wrong(ErrorCode code, const Wire& wire) { return code == ErrorCode::store_busy || wire.cut; }
@@ -79,7 +85,10 @@ HostOptions World::options() const {
 }
 
 void World::run() {
-  for (std::uint32_t i = 0; i < scenario_.moves; ++i) move();
+  for (std::uint32_t i = 0; i < scenario_.moves; ++i) {
+    move();
+    if (std::exchange(power_fails_, false)) cut_power();
+  }
   settle();
   check_end();
 }
@@ -230,15 +239,19 @@ void World::connect_client() {
   client_ = std::make_unique<Client>(ClientAccess::open(connect_by(data_, client_wire_), clock_));
 }
 
-void World::call(const std::function<void(Client&)>& verb) {
+World::Answer World::call(const std::function<void(Client&)>& verb) {
+  Answer answer = Answer::done;
   try {
     verb(*client_);
   } catch (const WorkflowsError& error) {
     const bool refused = is_refusal(error.code());
     hold(0, refused || went_wrong(error.code(), *client_wire_), std::string("a call failed: ") + error.what());
     counters_.sometimes(refused ? "a call was refused" : "a call broke off");
+    answer = refused ? Answer::refused : Answer::none;
   }
+  removing_.reset();
   if (client_wire_->cut) connect_client();
+  return answer;
 }
 
 // An engine that has stopped, and that nobody has looked after yet, refuses.
@@ -256,9 +269,7 @@ void World::create() {
   if (Worker* worker = some_worker()) {
     ask(*worker, {{id}}, [&](Host& host) { return host.create(creation_of(id)); });
   } else {
-    call([&](Client& client) {
-      ledger_.created(workflow_of(id), id, client.create(creation_of(id)).key, data_->tables);
-    });
+    call([&](Client& client) { ledger_.created(id, client.create(creation_of(id)).key, data_->tables); });
   }
 }
 
@@ -290,7 +301,7 @@ void World::send_event(int number) {
   } else {
     call([&](Client& client) {
       client.send_event(request);
-      ledger_.sent(request.workflow, id, request.event_id, data_->tables);
+      ledger_.sent(request.event_id, data_->tables);
     });
   }
 }
@@ -305,7 +316,7 @@ void World::hear(const Process& process) {
 void World::hear(const Call& call, const decltype(CallReply::result)& result) {
   const auto created = [&](const std::string& id, const InstanceRef& ref) {
     hold(10, ref.id == id, "a creation was answered with another instance");
-    ledger_.created(workflow_of(id), id, ref.key, data_->tables);
+    ledger_.created(id, ref.key, data_->tables);
   };
   if (const auto* ref = std::get_if<InstanceRef>(&result)) {
     created(call.ids.front(), *ref);
@@ -315,38 +326,76 @@ void World::hear(const Call& call, const decltype(CallReply::result)& result) {
   } else if (const auto* error = std::get_if<Error>(&result)) {
     hold(0, is_refusal(error->code) || is_of_stopped(error->code), "a call failed: " + error->message);
   } else {
-    ledger_.sent(workflow_of(call.ids.front()), call.ids.front(), call.event_id, data_->tables);
+    ledger_.sent(call.event_id, data_->tables);
   }
+}
+
+std::optional<InstanceInfo> World::newest(const std::string& id) const {
+  const auto key = data_->tables.keys.find({workflow_of(id), id});
+  if (key == data_->tables.keys.end()) return std::nullopt;
+  return data_->tables.instances.at(key->second).info;
 }
 
 void World::control() {
   const std::string id = some_id();
+  using enum Control;
+  static const std::vector often = {pause, pause, pause, resume, resume, resume, terminate, roll_back, restart, remove};
+  const Control verb = random_.pick(often);
+  if (verb == remove && random_.below(3) > 0) return;
+  const auto before = newest(id);
+  const Answer answer = call([&](Client& client) { control(client, verb, id); });
+  if (answer != Answer::none && before) check_control(verb, *before, newest(id), answer);
+}
+
+void World::control(Client& client, Control verb, const std::string& id) {
   const std::string workflow = workflow_of(id);
-  const auto status = [&] { return data_->tables.instances.at(data_->tables.keys.at({workflow, id})).info.status; };
-  call([&](Client& client) {
-    switch (random_.below(8)) {
-      case 0:
-        client.terminate(workflow, id);
-        return hold(1, status() == Status::terminated, "a termination was acknowledged and is lost");
-      case 1:
-        return client.terminate(workflow, id, true);
-      case 2:
-        client.restart({.workflow = workflow, .id = id});
-        return counters_.sometimes("an instance was restarted");
-      case 3:
-        if (random_.below(3) > 0) return;
-        ledger_.may_be_removed(workflow, id);
-        return client.remove(workflow, id);
-      case 4:
-      case 5:
-        client.resume(workflow, id);
-        return counters_.sometimes("an instance was resumed");
-      default:
-        client.pause(workflow, id);
-        return hold(1, status() == Status::paused || status() == Status::waiting_for_pause,
-                    "a pause was acknowledged and is lost");
+  switch (verb) {
+    case Control::pause:
+      return client.pause(workflow, id);
+    case Control::resume:
+      return client.resume(workflow, id);
+    case Control::terminate:
+      return client.terminate(workflow, id);
+    case Control::roll_back:
+      return client.terminate(workflow, id, true);
+    case Control::restart:
+      return ledger_.created(id, client.restart({.workflow = workflow, .id = id}).instance.key, data_->tables);
+    case Control::remove:
+      removing_ = {workflow, id};
+      return client.remove(workflow, id);
+  }
+}
+
+// The table of S26. What an acknowledged call has done, the ledger holds from then on.
+void World::check_control(Control verb, const InstanceInfo& before, const std::optional<InstanceInfo>& after,
+                          Answer answer) const {
+  const std::string what = fmt::format("{} of instance {}, which was {},", boost::describe::enum_to_string(verb, ""),
+                                       before.id, to_string(before.status));
+  hold(0, (answer == Answer::done) == is_allowed(verb, before.status), what + " was refused, or was not");
+  if (answer == Answer::refused) return;
+  const auto is_now = [&](Status one, Status other) {
+    return after && (after->status == one || after->status == other);
+  };
+  const auto holds = [&] {
+    switch (verb) {
+      case Control::pause:
+        return is_now(Status::paused, Status::waiting_for_pause);
+      case Control::resume:
+        return is_now(Status::queued, Status::running);
+      case Control::terminate:
+        return is_now(Status::terminated, Status::terminated);
+      case Control::roll_back:
+        return is_now(Status::rolling_back, Status::terminated);
+      case Control::restart:
+        return is_now(Status::queued, Status::queued) && after->generation == before.generation + 1 &&
+               is_finished(data_->tables.instances.at(before.key).info.status);
+      case Control::remove:
+        return !after;
     }
-  });
+    return false;
+  };
+  hold(1, holds(), what + " was acknowledged and did not happen");
+  counters_.sometimes("acknowledged: " + std::string(boost::describe::enum_to_string(verb, "")));
 }
 
 // ---------------------------------------------------------------- the database
@@ -373,11 +422,16 @@ WriteFault World::write_fault(std::string_view write) {
     counters_.sometimes(fmt::format("died in: {}", write));
     return random_.one_in(2) ? WriteFault::dies_before : WriteFault::dies_after;
   }
+  if (has(Fault::power_cut) && random_.one_in(60)) {
+    counters_.sometimes("the power failed in a write");
+    power_fails_ = true;
+    return random_.one_in(2) ? WriteFault::dies_before : WriteFault::dies_after;
+  }
   return WriteFault::none;
 }
 
 void World::before(const storage::WriteBatch& batch) {
-  if (has(Fault::power_cut)) keep_backup();
+  if (has(Fault::power_cut) && scenario_.unsynced > 0) keep_backup();
   foreign_.clear();
   if (!batch.owner) return;
   const auto row = data_->tables.owners.find(batch.owner->id);
@@ -389,7 +443,7 @@ void World::before(const storage::WriteBatch& batch) {
 
 // Some commits are synced to the disk; what came since is lost with the power.
 void World::keep_backup() {
-  if (random_.one_in(4) || backups_.size() >= kUnsynced) backups_.clear();
+  if (random_.one_in(4) || backups_.size() >= scenario_.unsynced) backups_.clear();
   backups_.push_back({data_->tables, ledger_});
 }
 
@@ -410,7 +464,7 @@ void World::after(const Process* process, const storage::WriteBatch& batch,
 }
 
 void World::observe(const Process* process) {
-  ledger_.observe(data_->tables, latest_, process == nullptr ? 0 : process->life);
+  ledger_.observe(data_->tables, latest_, process == nullptr ? 0 : process->life, removing_);
 }
 
 // ---------------------------------------------------------------- the end

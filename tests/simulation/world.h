@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,8 @@
 #include "tests/simulation/worker.h"
 
 namespace workflows::simulation {
+
+BOOST_DEFINE_ENUM_CLASS(Control, pause, resume, terminate, roll_back, restart, remove)
 
 class World {
  public:
@@ -45,6 +48,7 @@ class World {
     std::vector<std::string> ids;
     std::string event_id{};  // "": creations
   };
+  enum class Answer : std::uint8_t { done, refused, none };
   struct Backup {
     storage::memory::Tables tables;
     Ledger ledger;
@@ -73,8 +77,12 @@ class World {
   void create();
   void create_batch();
   void send_event(int number);
+  std::optional<InstanceInfo> newest(const std::string& id) const;
   void control();
-  void call(const std::function<void(Client&)>& verb);
+  void control(Client& client, Control verb, const std::string& id);
+  void check_control(Control verb, const InstanceInfo& before, const std::optional<InstanceInfo>& after,
+                     Answer answer) const;
+  Answer call(const std::function<void(Client&)>& verb);
   void ask(Worker& worker, Call call, const std::function<CallId(Host&)>& verb);
   void hear(const Process& process);
   void hear(const Call& call, const decltype(CallReply::result)& result);
@@ -117,6 +125,8 @@ class World {
   int events_ = 0;
   bool is_patched_ = false;
   bool faultless_ = false;
+  bool power_fails_ = false;
+  std::optional<Name> removing_;  // by the call under way
   // Of the batch that is being committed.
   bool owner_is_current_ = false;
   std::vector<InstanceKey> foreign_;
