@@ -2,6 +2,7 @@
 // The fixture of the fault tests: a database on a disk that fails, and a worker who knows what has to be in it.
 // WORKFLOWS_FAULTS=all (`make faults`) tries every moment at which something can fail, instead of some hundreds.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -40,6 +41,7 @@ class Damage : public ::testing::Test {
     StoreWorker worker(path(), plan);
     const auto error = worker.work();
     EXPECT_FALSE(error) << error->message;
+    count(worker);
     const std::vector<std::string> changes(disk_.changes().begin() + static_cast<std::ptrdiff_t>(before),
                                            disk_.changes().end());
     EXPECT_EQ(worker.look_again(), "");
@@ -56,18 +58,40 @@ class Damage : public ::testing::Test {
     std::vector<std::uint64_t> chosen;
     for (const auto& [kind, all] : kinds) {
       const auto count = std::min(all.size(), is_long() ? most : of_each_kind);
-      for (std::size_t i = 0; i < count; ++i) chosen.push_back(all[i * all.size() / count]);
+      for (std::size_t i = 0; i < count; ++i) chosen.push_back(all[(2 * i + 1) * all.size() / (2 * count)]);
     }
     return chosen;
   }
 
+  // It names the file, says what failed and what to do.
+  void expect_clear(const Error& error) const {
+    using ::testing::AnyOf;
+    using ::testing::HasSubstr;
+    EXPECT_THAT(error.code, AnyOf(ErrorCode::store, ErrorCode::store_busy, ErrorCode::store_corrupt)) << error.message;
+    EXPECT_THAT(error.message, HasSubstr(path()));
+    EXPECT_THAT(error.message, HasSubstr(" failed: "));
+    EXPECT_THAT(error.message, AnyOf(HasSubstr("try again later"), HasSubstr("reopen the database"),
+                                     HasSubstr("Check "), HasSubstr("Restore it")));
+  }
+
+  void count(const StoreWorker& worker) {
+    for (const auto& [what, times] : worker.done()) done_[what] += times;
+  }
+
   // A set of seeds that never gets to what it is there for proves nothing.
+  void expect_everything_done() const {
+    for (const auto* what :
+         {"create", "create batch", "append", "lost", "set status", "send", "pause", "resume", "terminate", "roll back",
+          "remove", "refused", "restart", "import", "heard", "claim", "release", "renew", "collect garbage"})
+      EXPECT_TRUE(done_.contains(what)) << what;
+  }
   void expect_seen(std::initializer_list<const char*> events) const {
     for (const auto* event : events) EXPECT_GT(disk_.seen(event), 0U) << event << ", but\n" << disk_.everything_seen();
   }
 
   TempDir folder_;
   FaultVfs disk_;
+  std::map<std::string, int> done_;  // by the undisturbed runs
 };
 
 }  // namespace workflows::testing

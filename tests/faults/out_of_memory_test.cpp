@@ -29,8 +29,10 @@ class OutOfMemory : public Damage, public ::testing::WithParamInterface<bool> {
 };
 
 TEST_P(OutOfMemory, S44_WhicheverAllocationFailsNothingAcknowledgedIsLost) {
-  const StoreWorker::Plan plan{.seed = 1, .turns = 10};
-  const std::uint64_t stride = is_long() ? 1 : 11;
+  const StoreWorker::Plan plan{.seed = 21, .turns = 20};
+  changes_of(plan);
+  expect_everything_done();
+  const std::uint64_t stride = is_long() ? 1 : 61;
   for (std::uint64_t nth = 1; run_out(plan, nth) && !HasFailure(); nth += stride) {}
   EXPECT_GT(refused_, 10);
 }

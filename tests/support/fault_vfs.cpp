@@ -38,6 +38,10 @@ std::string_view role(std::string_view name) {
   return name.ends_with("-wal") ? "wal" : name.ends_with("-journal") ? "journal" : "database";
 }
 
+std::string named(const std::string& what, const char* name) {
+  return what + ' ' + (name ? std::string(role(name)) : "temporary file");
+}
+
 void put(std::string& content, sqlite3_int64 offset, std::string_view bytes) {
   const auto at = static_cast<std::size_t>(offset);
   content.resize(std::max(content.size(), at + bytes.size()));
@@ -65,7 +69,7 @@ class Fate {
 void FaultVfs::fail(Fault fault) {
   const std::lock_guard lock(mutex_);
   fault_ = fault;
-  counted_ = 0;
+  calls_.clear();
 }
 
 std::uint64_t FaultVfs::seen(const std::string& event) const {
@@ -79,23 +83,21 @@ std::string FaultVfs::everything_seen() const {
   return text;
 }
 
-void FaultVfs::note(const std::string& what, const char* name) {
-  ++seen_[name ? what + ' ' + std::string(role(name)) : what + " temporary file"];
-}
+void FaultVfs::note(const std::string& what, const char* name) { ++seen_[named(what, name)]; }
 
 // Not SQLITE_OK: the call is to fail with this.
 int FaultVfs::fault_of(Call call, const char* name) {
   if (off_) return failing(call).code;
   if ((fault_.calls & call) == 0 || (*fault_.file != '\0' && (!name || fault_.file != role(name)))) return SQLITE_OK;
-  ++counted_;
-  if (counted_ < fault_.nth || (counted_ > fault_.nth && !fault_.lasting)) return SQLITE_OK;
-  note(std::string("failed ") + failing(call).name, name);
+  calls_.push_back(named(failing(call).name, name));
+  if (calls_.size() < fault_.nth || (calls_.size() > fault_.nth && !fault_.lasting)) return SQLITE_OK;
+  ++seen_["failed " + calls_.back()];
   return fault_.code != 0 ? fault_.code : failing(call).code;
 }
 
 // Whether the power goes during this change: it may be there or not, as all that was not synced.
 bool FaultVfs::cut_by(const std::string& change, const char* name) {
-  changes_.push_back(name ? change + ' ' + std::string(role(name)) : change);
+  changes_.push_back(named(change, name));
   if (changes_.size() != cut_at_) return false;
   note("cut " + change, name);
   return off_ = true;

@@ -52,8 +52,9 @@ class FaultVfs : public PassingVfs {
   };
   void fail(Fault fault);
   void heal() { fail({.calls = 0}); }
-  std::uint64_t counted() const { return counted_; }  // calls since `fail` of the kinds that it named
-  bool has_failed() const { return fault_.calls != 0 && counted_ >= fault_.nth; }
+  // The calls since `fail` of the kinds that it named, in order: "sync wal".
+  const std::vector<std::string>& calls() const { return calls_; }
+  bool has_failed() const { return fault_.calls != 0 && calls_.size() >= fault_.nth; }
 
   // Changes: writes, syncs, truncations, files made or deleted.
   // In order, each named by what it does to which file: "sync wal". A rewrite is a write to the beginning of a file
@@ -111,7 +112,7 @@ class FaultVfs : public PassingVfs {
 
   std::mutex mutex_;
   Fault fault_{.calls = 0};
-  std::uint64_t counted_ = 0;  // calls that the fault is about
+  std::vector<std::string> calls_;  // that the fault is about
   std::vector<std::string> changes_;
   std::uint64_t cut_at_ = 0;  // 0: never
   bool off_ = false;

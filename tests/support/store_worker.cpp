@@ -13,13 +13,28 @@ namespace {
 using namespace storage;
 
 constexpr Millis kHour = std::chrono::hours(1);
-const std::string kWorkflow = "order";
 // More than the WAL may hold before it is moved into the file, 4 KiB each.
 constexpr int kHeavyEntries = 2100;
 
 std::size_t hash_of(const World& world) { return std::hash<std::string>{}(world.text()); }
 
 bool is_owned(const WorldInstance& instance) { return instance.owned && instance.key != 0; }
+
+// Nobody has asked for something else of it.
+bool is_free(const WorldInstance& instance) {
+  return is_owned(instance) && instance.status != Status::waiting_for_pause && instance.status != Status::rolling_back;
+}
+
+std::string name_of(const Item& item, const ItemResult& result) {
+  constexpr std::array kItems{"create",  "create batch", "append", "set status", "send",    "control",
+                              "restart", "import",       "heard",  "claim",      "release", "renew"};
+  constexpr std::array kVerbs{"pause", "resume", "terminate", "roll back", "remove"};
+  static_assert(kItems.size() == std::variant_size_v<Item>);
+  if (std::holds_alternative<Lost>(result)) return "lost";
+  if (const auto* controlled = std::get_if<Controlled>(&result); controlled && controlled->refused) return "refused";
+  if (const auto* control = std::get_if<Control>(&item)) return kVerbs.at(static_cast<std::size_t>(control->verb));
+  return kItems.at(item.index());
+}
 
 // The first line in which they differ.
 std::string difference(const std::string& expected, const std::string& found) {
@@ -40,7 +55,6 @@ std::optional<Error> StoreWorker::work() {
   for (int done = 0; !error && done < plan_.turns; ++done) error = turn();
   store_.reset();
   database_.reset();
-  owner_ = {};
   return error;
 }
 
@@ -49,13 +63,13 @@ std::string StoreWorker::look_again() {
   if (!opened) return "cannot be opened: " + opened.error().message;
   const auto store = (*opened)->connect();
   if (!store) return "cannot be opened: " + store.error().message;
-  auto found = read_world(**store);
+  auto found = read_world(**store, owner_.id);
   if (!found) return "cannot be read: " + found.error().message;
   const auto text = found->text();
   const bool known = text == world_.text() || (in_flight_ && text == in_flight_->text()) ||
                      (forgetful_ && earlier_.contains(std::hash<std::string>{}(text)));
   std::string wrong = known ? "" : difference(world_.text(), text);
-  wrong += unsound(path_);
+  wrong += unsound(**store);
   world_ = std::move(*found);
   in_flight_.reset();
   forgetful_ = false;
@@ -73,28 +87,51 @@ std::optional<Error> StoreWorker::open() {
   store_ = std::move(*store);
   auto after = world_;
   after.disown();
-  const auto owner = attempt<Owner>(*store_, std::move(after), [this] { return store_->open_owner(kHour); });
+  const auto owner = write<Owner>(*store_, std::move(after), [this] { return store_->open_owner(kHour); });
   if (!owner) return owner.error();
   owner_ = *owner;
   return std::nullopt;
 }
 
 template <class T>
-std::expected<T, Error> StoreWorker::attempt(Store& store, World after,
-                                             const std::function<std::expected<T, Error>()>& act) {
+std::expected<T, Error> StoreWorker::attempt(World after, const std::function<std::expected<T, Error>()>& act) {
   in_flight_ = std::move(after);
   auto result = act();
   if (result) {
     world_ = std::move(*in_flight_);
-    in_flight_.reset();
     earlier_.insert(hash_of(world_));
-    ++acknowledged_;
-  } else if (result.error().code == ErrorCode::store_busy) {
-    in_flight_.reset();  // "nothing was written"
-  } else {
-    check_that_it_refuses(store, result.error());
   }
+  if (result || result.error().code == ErrorCode::store_busy) in_flight_.reset();  // busy: "nothing was written"
   return result;
+}
+
+template <class T>
+std::expected<T, Error> StoreWorker::write(Store& store, World after,
+                                           const std::function<std::expected<T, Error>()>& act) {
+  auto result = attempt<T>(std::move(after), act);
+  if (!result && result.error().code != ErrorCode::store_busy) check_that_it_refuses(store, result.error());
+  return result;
+}
+
+std::optional<Error> StoreWorker::commit(Store& store, std::optional<Owner> owner, const Items& items, World after) {
+  const auto results = write<std::vector<ItemResult>>(store, std::move(after),
+                                                      [&] { return store.commit({.owner = owner, .items = items}); });
+  if (!results) return results.error();
+  for (std::size_t i = 0; i < items.size(); ++i) learn(items[i], (*results)[i]);
+  return std::nullopt;
+}
+
+// Keys are known only once they are stored.
+void StoreWorker::learn(const Item& item, const ItemResult& result) {
+  const auto note = [this](const std::string& id, InstanceKey key) { world_.find(id)->key = key; };
+  if (const auto* create = std::get_if<Create>(&item)) note(create->id, std::get<Created>(result).key);
+  if (const auto* import = std::get_if<Import>(&item)) note(import->history.info.id, std::get<Created>(result).key);
+  if (const auto* restart = std::get_if<Restart>(&item); restart && !std::get<Controlled>(result).refused)
+    note(restart->id, std::get<Controlled>(result).key);
+  if (const auto* batch = std::get_if<CreateBatch>(&item))
+    for (std::size_t i = 0; i < batch->creates.size(); ++i)
+      note(batch->creates[i].id, std::get<CreatedBatch>(result).created[i].key);
+  ++done_[name_of(item, result)];
 }
 
 // S44. A second attempt must come to nothing, and say the same.
@@ -112,16 +149,17 @@ std::optional<Error> StoreWorker::turn() {
   if (choice == 0) return start_again(true);
   if (choice == 1) return start_again(false);
   if (choice == 2) return close_and_open_owner();
-  if (choice <= 5) return send_from_outside();
-  if (choice <= 8) return read();
-  return write_batch(plan_.heavy && choice >= 36);
+  if (choice <= 5) return read();
+  if (choice <= 8) return collect_garbage();
+  if (choice <= 18) return act_from_outside();
+  return write_batch(plan_.heavy && choice >= 32);
 }
 
 std::optional<Error> StoreWorker::start_again(bool close_owner) {
   if (close_owner) {
     auto after = world_;
     after.disown();
-    const auto closed = attempt<void>(*store_, std::move(after), [this] { return store_->close_owner(owner_); });
+    const auto closed = write<void>(*store_, std::move(after), [this] { return store_->close_owner(owner_); });
     if (!closed) return closed.error();
   }
   store_.reset();
@@ -132,9 +170,9 @@ std::optional<Error> StoreWorker::start_again(bool close_owner) {
 std::optional<Error> StoreWorker::close_and_open_owner() {
   auto after = world_;
   after.disown();
-  const auto closed = attempt<void>(*store_, after, [this] { return store_->close_owner(owner_); });
+  const auto closed = write<void>(*store_, after, [this] { return store_->close_owner(owner_); });
   if (!closed) return closed.error();
-  const auto owner = attempt<Owner>(*store_, std::move(after), [this] { return store_->open_owner(kHour); });
+  const auto owner = write<Owner>(*store_, std::move(after), [this] { return store_->open_owner(kHour); });
   if (!owner) return owner.error();
   owner_ = *owner;
   return std::nullopt;
@@ -147,36 +185,40 @@ std::optional<Error> StoreWorker::write_batch(bool heavy) {
     auto* target = pick(after, is_owned);
     for (int i = 0; target && i < kHeavyEntries; ++i) {
       const auto large = entry(EntryKind::step_completed, std::string(4000, 'v'));
-      target->history.push_back(world_entry(large));
+      target->record(large);
       items.push_back(AppendEntry{.instance = target->key, .entry = large});
     }
   }
-  for (auto count = 1 + below(6); count > 0; --count)
+  for (auto count = 1 + below(9); count > 0; --count)
     if (!add(items, after)) add_create(items, after);
-  const auto results = attempt<std::vector<ItemResult>>(
-      *store_, std::move(after), [&] { return store_->commit({.owner = owner_, .items = items}); });
-  if (!results) return results.error();
-  for (std::size_t i = 0; i < items.size(); ++i)
-    if (const auto* create = std::get_if<Create>(&items[i]))
-      world_.find(create->id)->key = std::get<Created>((*results)[i]).key;
-  return std::nullopt;
+  return commit(*store_, owner_, items, std::move(after));
 }
 
 // Through a connection of its own, as another process would.
-std::optional<Error> StoreWorker::send_from_outside() {
+std::optional<Error> StoreWorker::act_from_outside() {
   auto store = database_->connect();
   if (!store) return store.error();
   auto after = world_;
   Items items;
-  if (!add_event(items, after)) return std::nullopt;
-  const auto sent = attempt<std::vector<ItemResult>>(
-      **store, std::move(after), [&] { return (*store)->commit({.owner = std::nullopt, .items = items}); });
-  if (!sent) return sent.error();
+  for (auto count = 1 + below(5); count > 0; --count) add_from_outside(items, after);
+  return commit(**store, std::nullopt, items, std::move(after));
+}
+
+// What has expired is gone at once, all rows of it in portions.
+std::optional<Error> StoreWorker::collect_garbage() {
+  const auto time = now();
+  auto after = world_;
+  for (const auto& instance : world_.instances)
+    if (instance.expires && *instance.expires <= time) after.remove(instance.id, instance.generation);
+  const auto collected =
+      attempt<Store::Collected>(std::move(after), [&] { return store_->collect_garbage(time, 1 + below(10)); });
+  if (!collected) return collected.error();
+  done_["collect garbage"] += collected->rows == 0 ? 0 : 1;
   return std::nullopt;
 }
 
 std::optional<Error> StoreWorker::read() {
-  const auto found = read_world(*store_);
+  const auto found = read_world(*store_, owner_.id);
   if (!found) return found.error();
   if (found->text() != world_.text())
     broken_promise_ = "read something else:\n" + difference(world_.text(), found->text());
@@ -188,29 +230,50 @@ std::optional<Error> StoreWorker::read() {
 
 bool StoreWorker::add(Items& items, World& world) {
   using Add = bool (StoreWorker::*)(Items&, World&);
-  constexpr std::array<Add, 12> kChoices{&StoreWorker::add_create, &StoreWorker::add_entry,   &StoreWorker::add_entry,
-                                         &StoreWorker::add_entry,  &StoreWorker::add_entry,   &StoreWorker::add_take,
-                                         &StoreWorker::add_take,   &StoreWorker::add_event,   &StoreWorker::add_status,
-                                         &StoreWorker::add_claim,  &StoreWorker::add_release, &StoreWorker::add_end};
+  constexpr std::array<Add, 18> kChoices{
+      &StoreWorker::add_create,     &StoreWorker::add_entry,  &StoreWorker::add_entry,    &StoreWorker::add_entry,
+      &StoreWorker::add_entry,      &StoreWorker::add_take,   &StoreWorker::add_take,     &StoreWorker::add_event,
+      &StoreWorker::add_status,     &StoreWorker::add_claim,  &StoreWorker::add_claim,    &StoreWorker::add_end,
+      &StoreWorker::add_lost_entry, &StoreWorker::add_pause,  &StoreWorker::add_rollback, &StoreWorker::add_heard,
+      &StoreWorker::add_renew,      &StoreWorker::add_release};
   return (this->*kChoices.at(below(kChoices.size())))(items, world);
 }
 
-// Some exist already: those are left as they are.
+bool StoreWorker::add_from_outside(Items& items, World& world) {
+  using Add = bool (StoreWorker::*)(Items&, World&);
+  constexpr std::array<Add, 8> kChoices{&StoreWorker::add_event,   &StoreWorker::add_event,   &StoreWorker::add_control,
+                                        &StoreWorker::add_control, &StoreWorker::add_control, &StoreWorker::add_control,
+                                        &StoreWorker::add_restart, &StoreWorker::add_import};
+  return (this->*kChoices.at(below(kChoices.size())))(items, world);
+}
+
 bool StoreWorker::add_create(Items& items, World& world) {
-  if (below(6) == 0 && !world.instances.empty()) {
-    const auto& existing = world.instances[below(world.instances.size())];
-    items.push_back(Create{.workflow = kWorkflow, .id = existing.id, .params = value(), .created = now()});
+  if (below(4) != 0) {
+    items.push_back(create(world));
     return true;
   }
+  CreateBatch batch;
+  for (auto count = 1 + below(3); count > 0; --count) batch.creates.push_back(create(world));
+  items.push_back(std::move(batch));
+  return true;
+}
+
+// Some exist already, and are left as they are; some have been removed, and begin anew.
+Create StoreWorker::create(World& world) {
+  const bool again = made_ > 0 && below(6) == 0;
   const bool owned = below(3) != 0;
-  WorldInstance made{.id = fmt::format("i{}", made_++),
+  WorldInstance made{.id = fmt::format("i{}", again ? below(made_) : made_++),
                      .params = value(),
                      .status = owned ? Status::running : Status::queued,
                      .owned = owned};
-  items.push_back(
-      Create{.workflow = kWorkflow, .id = made.id, .params = made.params, .created = now(), .owned = owned});
-  world.instances.push_back(std::move(made));
-  return true;
+  const Create item{.workflow = kWorkflow,
+                    .id = made.id,
+                    .params = made.params,
+                    .created = now(),
+                    .owned = owned,
+                    .retention = retention_of(made.id)};
+  if (!world.find(made.id)) world.instances.push_back(std::move(made));
+  return item;
 }
 
 bool StoreWorker::add_entry(Items& items, World& world) {
@@ -218,7 +281,7 @@ bool StoreWorker::add_entry(Items& items, World& world) {
   if (!target) return false;
   const auto recorded = entry(EntryKind::step_completed, value());
   items.push_back(AppendEntry{.instance = target->key, .entry = recorded});
-  target->history.push_back(world_entry(recorded));
+  target->record(recorded);
   return true;
 }
 
@@ -227,10 +290,7 @@ bool StoreWorker::add_end(Items& items, World& world) {
   if (!target) return false;
   const auto recorded = entry(EntryKind::instance_completed, value());
   items.push_back(AppendEntry{.instance = target->key, .entry = recorded});
-  target->history.push_back(world_entry(recorded));
-  target->status = Status::complete;
-  target->wake.reset();
-  target->owned = false;
+  target->record(recorded);
   return true;
 }
 
@@ -247,7 +307,7 @@ bool StoreWorker::add_take(Items& items, World& world) {
   if (recorded.event == 0) return false;
   event->taken = true;
   items.push_back(AppendEntry{.instance = target->key, .entry = recorded});
-  target->history.push_back(world_entry(recorded, place));
+  target->record(recorded, place);
   return true;
 }
 
@@ -281,13 +341,13 @@ bool StoreWorker::add_status(Items& items, World& world) {
     change.unload = below(2) == 0;
   }
   items.push_back(change);
-  target->status = change.status;
+  if (is_free(*target)) target->status = change.status;
   target->wake = change.wake;
   return true;
 }
 
 bool StoreWorker::add_release(Items& items, World& world) {
-  auto* target = pick(world, is_owned);
+  auto* target = pick(world, is_free);
   if (!target) return false;
   items.push_back(Release{.instance = target->key});
   target->status = Status::queued;
@@ -301,7 +361,7 @@ bool StoreWorker::add_claim(Items& items, World& world) {
                     .queued = static_cast<std::uint32_t>(below(4)),
                     .waiting = static_cast<std::uint32_t>(below(4))};
   items.push_back(claim);
-  const auto take = [&](Status from, Status to, std::uint32_t limit) {
+  const auto take = [&](Status from, Status to, std::uint32_t& limit) {
     for (auto& instance : world.instances) {
       if (limit == 0) return;
       if (instance.owned || instance.status != from) continue;
@@ -310,8 +370,17 @@ bool StoreWorker::add_claim(Items& items, World& world) {
       --limit;
     }
   };
-  take(Status::queued, Status::running, claim.queued);
-  take(Status::waiting, Status::waiting, claim.waiting);
+  auto queued = claim.queued;
+  take(Status::rolling_back, Status::rolling_back, queued);
+  take(Status::queued, Status::running, queued);
+  auto waiting = claim.waiting;
+  take(Status::waiting, Status::waiting, waiting);
+  return true;
+}
+
+// Another time always: what does not change a page is not written, and all runs of a plan are to write the same.
+bool StoreWorker::add_renew(Items& items, World&) {
+  items.push_back(Renew{.lease = kHour * ++clock_});
   return true;
 }
 

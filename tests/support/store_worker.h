@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -35,30 +36,41 @@ class StoreWorker {
   // After a loss of power with durability `normal`, an earlier state may be there again.
   void may_have_gone_back() { forgetful_ = true; }
 
-  std::size_t acknowledged() const { return acknowledged_; }
+  // How often each was acknowledged: "create batch", "pause", "lost" (an item), "collect garbage", ...
+  const std::map<std::string, int>& done() const { return done_; }
   // Whether the store broke a promise while it failed: "" or which.
   const std::string& broken_promise() const { return broken_promise_; }
 
  private:
+  static constexpr auto kWorkflow = "order";
   using Items = std::vector<storage::Item>;
 
   std::optional<Error> open();
   std::optional<Error> turn();
   std::optional<Error> write_batch(bool heavy);
-  std::optional<Error> send_from_outside();
+  std::optional<Error> act_from_outside();
+  std::optional<Error> collect_garbage();
   std::optional<Error> start_again(bool close_owner);
   std::optional<Error> close_and_open_owner();
   std::optional<Error> read();
 
   // The world becomes `after` if `act` succeeds, and may become it if `act` fails.
   template <class T>
-  std::expected<T, Error> attempt(storage::Store& store, World after,
-                                  const std::function<std::expected<T, Error>()>& act);
+  std::expected<T, Error> attempt(World after, const std::function<std::expected<T, Error>()>& act);
+  // The same for what does not end with a failed read: the store writes no more after it has failed.
+  template <class T>
+  std::expected<T, Error> write(storage::Store& store, World after,
+                                const std::function<std::expected<T, Error>()>& act);
+  std::optional<Error> commit(storage::Store& store, std::optional<storage::Owner> owner, const Items& items,
+                              World after);
+  void learn(const storage::Item& item, const storage::ItemResult& result);
   void check_that_it_refuses(storage::Store& store, const Error& error);
 
   // Each adds an item and does to `world` what the item is to do to the database. False: nothing to do it to.
   bool add(Items& items, World& world);
+  bool add_from_outside(Items& items, World& world);
   bool add_create(Items& items, World& world);
+  storage::Create create(World& world);
   bool add_entry(Items& items, World& world);
   bool add_end(Items& items, World& world);
   bool add_take(Items& items, World& world);
@@ -66,6 +78,15 @@ class StoreWorker {
   bool add_status(Items& items, World& world);
   bool add_release(Items& items, World& world);
   bool add_claim(Items& items, World& world);
+  bool add_renew(Items& items, World& world);
+  // store_worker_lifecycle.cpp
+  bool add_lost_entry(Items& items, World& world);
+  bool add_pause(Items& items, World& world);
+  bool add_rollback(Items& items, World& world);
+  bool add_heard(Items& items, World& world);
+  bool add_control(Items& items, World& world);
+  bool add_restart(Items& items, World& world);
+  bool add_import(Items& items, World& world);
 
   std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
   std::string value();
@@ -88,7 +109,7 @@ class StoreWorker {
   World world_;                              // as acknowledged
   std::optional<World> in_flight_;           // what a failed call may have made of it
   std::unordered_set<std::size_t> earlier_;  // hashes of the texts of all worlds so far
-  std::size_t acknowledged_ = 0;
+  std::map<std::string, int> done_;
   bool forgetful_ = false;
   std::string broken_promise_;
 };

@@ -1,10 +1,8 @@
 #include "tests/support/store_world.h"
 
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <algorithm>
-#include <array>
 #include <functional>
 
 namespace workflows::testing {
@@ -29,9 +27,11 @@ std::optional<std::size_t> place_of(std::int64_t event, const std::vector<InboxE
 WorldInstance instance_of(storage::Loaded loaded) {
   WorldInstance instance{.id = loaded.info.id,
                          .key = loaded.info.key,
+                         .generation = loaded.info.generation,
                          .params = std::move(loaded.params),
                          .status = loaded.info.status,
                          .wake = loaded.info.wake,
+                         .expires = loaded.info.expires,
                          .owned = loaded.info.owner != 0};
   for (const auto& entry : loaded.history) {
     const auto event = place_of(entry.event, loaded.inbox);
@@ -45,38 +45,67 @@ WorldInstance instance_of(storage::Loaded loaded) {
 }  // namespace
 
 WorldEntry world_entry(const Entry& entry, std::optional<std::size_t> event) {
-  return std::make_shared<const std::string>(
+  const std::string text =
       fmt::format("  {} step {} '{}' #{} attempt {} at {} event {} type '{}' value {}\n", static_cast<int>(entry.kind),
                   entry.step, entry.name, entry.occurrence, entry.attempt, shown(entry.at),
-                  event ? std::to_string(*event) : "-", entry.event_type, shown(entry.value)));
+                  event ? std::to_string(*event) : "-", entry.event_type, shown(entry.value));
+  return {.text = std::make_shared<const std::string>(text), .event = event};
+}
+
+Retention retention_of(const std::string& id) {
+  if (id.front() != 'i' || id.back() % 2 != 0) return {};
+  return {.success = Duration(Millis(3)), .failure = Duration(Millis(10))};
+}
+
+void WorldInstance::record(const Entry& entry, std::optional<std::size_t> event) {
+  history.push_back(world_entry(entry, event));
+  const auto brought = entry.kind == EntryKind::resumed ? Status::queued : status_of(entry.kind);
+  if (!brought) return;
+  status = *brought;
+  wake.reset();
+  owned = owned && status == Status::rolling_back;
+  const auto kept = retention_of(id);
+  const auto& keep = status == Status::complete ? kept.success : kept.failure;
+  if (is_finished(status) && keep) expires = entry.at + keep->millis();
 }
 
 std::string World::text() const {
   std::string text;
   for (const auto& instance : instances) {
-    text += fmt::format("{} {}{} wake {} params {}\n", instance.id, to_string(instance.status),
-                        instance.owned ? " owned" : "", shown(instance.wake), shown(instance.params));
-    for (const auto& entry : instance.history) text += *entry;
+    text += fmt::format("{}@{} {}{} wake {} expires {} params {}\n", instance.id, instance.generation,
+                        to_string(instance.status), instance.owned ? " owned" : "", shown(instance.wake),
+                        shown(instance.expires), shown(instance.params));
+    for (const auto& entry : instance.history) text += *entry.text;
     for (const auto& event : instance.inbox)
       text += fmt::format("  event {} at {} {} {}\n", event.type, shown(event.at), event.taken ? "taken" : "waits",
                           shown(event.payload));
   }
+  for (const auto& [key, kind] : notices) text += fmt::format("notice {} of {}\n", static_cast<int>(kind), key);
   return text;
 }
 
 WorldInstance* World::find(const std::string& id) {
-  const auto found = std::ranges::find(instances, id, &WorldInstance::id);
-  return found == instances.end() ? nullptr : &*found;
+  const auto found = std::ranges::find(instances.rbegin(), instances.rend(), id, &WorldInstance::id);
+  return found == instances.rend() ? nullptr : &*found;
 }
 
 void World::disown() {
   for (auto& instance : instances) {
     if (instance.owned && instance.status == Status::running) instance.status = Status::queued;
+    if (instance.owned && instance.status == Status::waiting_for_pause) instance.status = Status::paused;
     instance.owned = false;
   }
+  notices.clear();
 }
 
-std::expected<World, Error> read_world(Store& store) {
+void World::remove(const std::string& id, std::uint32_t up_to) {
+  const auto goes = [&](const WorldInstance& instance) { return instance.id == id && instance.generation <= up_to; };
+  for (const auto& instance : instances)
+    if (goes(instance) && instance.owned) notices.emplace_back(instance.key, storage::Notice::Kind::lost);
+  std::erase_if(instances, goes);
+}
+
+std::expected<World, Error> read_world(Store& store, storage::OwnerId newest_owner) {
   World world;
   const auto infos = store.list({.limit = 100'000});
   if (!infos) return std::unexpected(infos.error());
@@ -85,41 +114,23 @@ std::expected<World, Error> read_world(Store& store) {
     if (!loaded) return std::unexpected(loaded.error());
     world.instances.push_back(instance_of(std::move(*loaded)));
   }
+  for (storage::OwnerId owner = 1; owner <= newest_owner; ++owner) {
+    const auto notices = store.notices(owner);
+    if (!notices) return std::unexpected(notices.error());
+    for (const auto& notice : *notices) world.notices.emplace_back(notice.instance, notice.kind);
+  }
   return world;
 }
 
-std::string unsound(const std::string& path) {
-  struct Question {
-    const char* sql;
-    const char* expected;
-  };
-  constexpr std::array kQuestions{
-      Question{"PRAGMA integrity_check", "ok"},
-      Question{"SELECT count(*) FROM blobs WHERE id NOT IN (SELECT value FROM journal WHERE typeof(value) = 'integer' "
-               "UNION ALL SELECT params FROM instances WHERE typeof(params) = 'integer' "
-               "UNION ALL SELECT payload FROM inbox WHERE typeof(payload) = 'integer')",
-               "0"},
-      Question{"SELECT count(*) FROM inbox WHERE taken <> EXISTS "
-               "(SELECT 1 FROM journal WHERE kind = 8 AND event = inbox.id AND journal.instance = inbox.instance)",
-               "0"},
-      // Each entry is the newest of its instance or the one before exactly one other.
-      Question{"SELECT count(*) FROM (SELECT instance, prev FROM journal GROUP BY instance, prev HAVING count(*) > 1)",
-               "0"},
-      Question{"SELECT count(*) FROM instances WHERE owner <> 0 AND owner NOT IN (SELECT id FROM owners)", "0"},
-  };
-  sqlite3* database = nullptr;
+std::string unsound(Store& store) {
+  const auto findings = store.check(TimePoint(), [](std::string_view) {});
+  if (!findings) return "cannot be checked: " + findings.error().message;
   std::string found;
-  if (sqlite3_open(path.c_str(), &database) != SQLITE_OK) found = "cannot be opened";
-  for (const auto& question : kQuestions) {
-    std::string answer;
-    const auto keep = [](void* into, int, char** values, char**) {
-      *static_cast<std::string*>(into) += values[0] ? values[0] : "NULL";
-      return 0;
-    };
-    if (sqlite3_exec(database, question.sql, keep, &answer, nullptr) != SQLITE_OK) answer = sqlite3_errmsg(database);
-    if (answer != question.expected) found += fmt::format("{}: {}\n", question.sql, answer);
+  for (const Finding& finding : *findings) {
+    // The worker's instances wait for nothing that is written down.
+    if (finding.severity == Finding::Severity::note || finding.check == "waits_for_nothing") continue;
+    found += fmt::format("{}: {}\n", finding.check, finding.message);
   }
-  sqlite3_close(database);
   return found;
 }
 
