@@ -176,7 +176,9 @@ void Loop::wait_for_host() {
 void Loop::turn() {
   if (state_ == State::closed) return;
   try {
-    while (carry_out_actions() || release_stalled() || bodies_.wait_briefly([this] { return host_is_ready(); })) {}
+    const auto host_is_ready = [this] { return this->host_is_ready(); };
+    // Code for which memory ran out asks for nothing more: that it stands still then means nothing.
+    while (!give_up_ && (carry_out_actions() || release_stalled() || bodies_.wait_briefly(host_is_ready))) {}
   } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
   if (std::exchange(give_up_, false)) return give_up();
   bodies_.hand_over();  // what is left of a turn that broke off

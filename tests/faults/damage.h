@@ -25,6 +25,17 @@ inline bool is_long() {
   return asked != nullptr && std::string_view(asked) == "all";
 }
 
+// It names the file, says what failed and what to do.
+inline void expect_clear(const Error& error, const std::string& path) {
+  using ::testing::AnyOf;
+  using ::testing::HasSubstr;
+  EXPECT_THAT(error.code, AnyOf(ErrorCode::store, ErrorCode::store_busy, ErrorCode::store_corrupt)) << error.message;
+  EXPECT_THAT(error.message, HasSubstr("'" + path + "': "));
+  EXPECT_THAT(error.message, HasSubstr(" failed: "));
+  EXPECT_THAT(error.message, AnyOf(HasSubstr("try again later"), HasSubstr("reopen the database"), HasSubstr("Check "),
+                                   HasSubstr("Restore it")));
+}
+
 class Damage : public ::testing::Test {
  protected:
   std::string path() const { return folder_.path() / "test.db"; }
@@ -61,17 +72,6 @@ class Damage : public ::testing::Test {
       for (std::size_t i = 0; i < count; ++i) chosen.push_back(all[(2 * i + 1) * all.size() / (2 * count)]);
     }
     return chosen;
-  }
-
-  // It names the file, says what failed and what to do.
-  void expect_clear(const Error& error) const {
-    using ::testing::AnyOf;
-    using ::testing::HasSubstr;
-    EXPECT_THAT(error.code, AnyOf(ErrorCode::store, ErrorCode::store_busy, ErrorCode::store_corrupt)) << error.message;
-    EXPECT_THAT(error.message, HasSubstr(path()));
-    EXPECT_THAT(error.message, HasSubstr(" failed: "));
-    EXPECT_THAT(error.message, AnyOf(HasSubstr("try again later"), HasSubstr("reopen the database"),
-                                     HasSubstr("Check "), HasSubstr("Restore it")));
   }
 
   void count(const StoreWorker& worker) {

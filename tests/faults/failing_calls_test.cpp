@@ -40,7 +40,7 @@ class FailingCalls : public Damage, public ::testing::WithParamInterface<Failing
     StoreWorker worker(path(), plan);
     const auto error = worker.work();
     ASSERT_TRUE(!error || disk_.has_failed()) << error->message;
-    if (error) expect_clear(*error);
+    if (error) expect_clear(*error, path());
     disk_.heal();
     ASSERT_EQ(worker.broken_promise(), "");
     ASSERT_EQ(worker.look_again(), "");

@@ -112,7 +112,7 @@ TEST_F(Migration, S44_WhicheverCallFailsTheFileIsOfTheOldFormatOrOfTheNewOne) {
       const auto error = open();
       failed = disk_.has_failed();
       disk_.heal();
-      if (error) expect_clear(*error);
+      if (error) expect_clear(*error, path());
       look_again();
     }
   }
