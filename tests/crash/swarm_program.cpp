@@ -31,13 +31,23 @@ BOOST_DESCRIBE_STRUCT(Exchange, (), (numbers))
 
 std::string bank;
 
-void book(const std::string& instance, const StepContext& context, int amount) {
-  const std::string line = std::to_string(getpid()) + ' ' + instance + ' ' + context.name() + ' ' +
-                           context.idempotency_key() + ' ' + std::to_string(amount) + '\n';
+struct Trip {
+  int amount;
+  bool fails;
+};
+BOOST_DESCRIBE_STRUCT(Trip, (), (amount, fails))
+
+void book(const std::string& instance, const std::string& what, const std::string& key, int amount) {
+  const std::string line =
+      std::to_string(getpid()) + ' ' + instance + ' ' + what + ' ' + key + ' ' + std::to_string(amount) + '\n';
   const int file = ::open(bank.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   const bool written = ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
   ::close(file);
   if (!written) throw std::runtime_error("cannot write to " + bank);
+}
+
+void book(const std::string& instance, const StepContext& context, int amount) {
+  book(instance, context.name(), context.idempotency_key(), amount);
 }
 
 Workflow<int> transfer(const Event& event, Step& step) {
@@ -59,6 +69,27 @@ Workflow<std::vector<int>> exchange(const Event& event, Step& step) {
   std::vector<int> numbers(static_cast<std::size_t>(event.payload<Exchange>().numbers));
   for (int& number : numbers) number = (co_await step.wait_for_event<int>("number", "number")).payload;
   co_return numbers;
+}
+
+// All of it, or nothing that is not cancelled.
+Workflow<int> trip(const Event& event, Step& step) {
+  const auto [amount, fails] = event.payload<Trip>();
+  for (const std::string what : {"flight", "hotel", "tickets"}) {
+    auto booked = step.do_(
+        what,
+        [&](StepContext& context) {
+          if (fails && what == "tickets") throw workflows::NonRetryableError("sold out");
+          book(event.instance_id, context, amount);
+          return amount;
+        },
+        workflows::rollback(
+            [instance = event.instance_id, what](const workflows::RollbackContext<int>& undo) {
+              book(instance, "cancel-" + what, undo.idempotency_key(), 0);
+            },
+            {.retries = {.limit = 20}}));
+    co_await booked;
+  }
+  co_return amount;
 }
 
 Workflow<int> guarded(const Event& event, Step& step) {
@@ -85,6 +116,7 @@ int main(int argc, char** argv) try {
   workflows::Engine engine({.database = argv[1], .hibernate_after = 50ms, .lease = argv[3]});
   engine.add("transfer", transfer);
   engine.add("exchange", exchange);
+  engine.add("trip", trip);
   engine.add("guarded", guarded);
   engine.add("vigil", vigil);
   engine.start();

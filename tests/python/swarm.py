@@ -4,6 +4,8 @@ What must hold in the end:
 - whatever was acknowledged is there, and has ended as it would have without any of this (S5, S6);
 - money: the bank, which does a thing once for each idempotency key, has got one debit and one credit of each transfer,
   and its sum is zero (S14);
+- sagas: a trip that is complete has booked all of it and cancelled nothing; of one that failed, or was terminated, all
+  that was booked is cancelled, each once and the last one first (S31);
 - events: each exchange got each number that was sent to it once, in the order of sending (S22, S23);
 - no step ran again after a later one of its instance, so none after its result was committed (S43);
 - an engine that stood still for longer than its lease was replaced, could write no more, and ended saying so (S42).
@@ -29,6 +31,7 @@ PROGRAMS: dict[str, list[str]] = {
     "cpp": [str(BUILD / "tests/swarm_program")],
 }
 STEPS = ("debit", "credit")
+BOOKINGS = ("flight", "hotel", "tickets")  # of each trip
 NUMBERS = 20  # of each exchange
 LEASE = "1 s"
 STANDSTILL_S = 2.5  # longer than the lease and than it takes the others to notice
@@ -59,6 +62,8 @@ class Swarm:
     stops: int = 0
     fenced: int = 0
     transfers: list[int] = field(default_factory=list[int])  # amounts, as acknowledged
+    trips: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])  # amounts, and which are to fail
+    terminated: set[int] = field(default_factory=set[int])  # trips, as acknowledged
     sent: list[list[int]] = field(default_factory=list[list[int]])  # numbers to each exchange, as acknowledged
 
     def __post_init__(self) -> None:
@@ -94,12 +99,22 @@ class Swarm:
 
     def _add_work(self) -> None:
         with contextlib.suppress(workflows.StoreBusyError):  # nothing was written
-            self._create_transfer() if self._chance.random() < 0.4 else self._send_number()
+            self._chance.choices((self._create_transfer, self._create_trip, self._send_number), (3, 2, 5))[0]()
 
     def _create_transfer(self) -> None:
         amount = self._chance.randint(1, 1000)
         self._client.create("transfer", {"amount": amount}, id=f"t{len(self.transfers)}", on_conflict="return")
         self.transfers.append(amount)
+
+    def _create_trip(self) -> None:
+        amount, fails = self._chance.randint(1, 1000), self._chance.random() < 0.4
+        number = len(self.trips)
+        self._client.create("trip", {"amount": amount, "fails": fails}, id=f"s{number}", on_conflict="return")
+        self.trips.append((amount, fails))
+        if self._chance.random() < 0.3:  # wherever it is by now
+            with contextlib.suppress(workflows.InvalidTransitionError):
+                self._client.terminate("trip", f"s{number}", rollback=True)
+                self.terminated.add(number)
 
     def _send_number(self) -> None:
         if not self.sent or len(self.sent[-1]) == NUMBERS:
@@ -174,6 +189,8 @@ class Swarm:
         deadline = time.monotonic() + PATIENCE_S
         for number, amount in enumerate(self.transfers):
             self._expect("transfer", f"t{number}", amount, deadline)
+        for number in range(len(self.trips)):
+            self._expect_trip(number, deadline)
         for number, numbers in enumerate(self.sent):
             self._expect("exchange", f"x{number}", numbers, deadline)
         self._client.send_event("vigil", "vigil", "end", "the end")
@@ -181,15 +198,28 @@ class Swarm:
             if member.process.wait(PATIENCE_S) != 0:
                 self._bury(member)
 
-    def _expect(self, workflow: str, name: str, output: object, deadline: float) -> None:
-        while not self._client.status(workflow, name).status.is_finished:
+    def _end_of(self, workflow: str, name: str, deadline: float) -> str:
+        while not (status := self._client.status(workflow, name).status).is_finished:
             if time.monotonic() > deadline:
                 raise Violation(f"{self}: {workflow} {name} does not end: {self._client.steps(workflow, name)}")
             self._look_after()
             time.sleep(0.02)
+        return status
+
+    def _expect(self, workflow: str, name: str, output: object, deadline: float) -> None:
+        self._end_of(workflow, name, deadline)
         found = self._client.result(workflow, name)
         if found != output:
             raise Violation(f"{self}: {workflow} {name} returned {found}, expected {output}")
+
+    def _expect_trip(self, number: int, deadline: float) -> None:
+        end = self._end_of("trip", f"s{number}", deadline)
+        amount, fails = self.trips[number]
+        expected = "terminated" if number in self.terminated else "errored" if fails else "complete"
+        if end != expected:
+            raise Violation(f"{self}: trip s{number} ended {end}, and was to end {expected}")
+        if end == "complete":
+            self._expect("trip", f"s{number}", amount, deadline)
 
     def _check_bank(self) -> None:
         booked: dict[str, tuple[str, str, int]] = {}
@@ -198,15 +228,34 @@ class Swarm:
             pid, instance, step, key, amount = line.split()
             if booked.setdefault(key, (instance, step, int(amount))) != (instance, step, int(amount)):
                 raise Violation(f"{self}: {line} has the key of {booked[key]}")
+            if step not in STEPS:
+                continue
             if STEPS.index(step) < last_step[instance] and int(pid) not in self._suspects:
                 raise Violation(f"{self}: {step} of {instance} ran again after a later step")
             last_step[instance] = max(last_step[instance], STEPS.index(step))
-        done = Counter((instance, step) for instance, step, _ in booked.values())
+        done = [(instance, step) for instance, step, _ in booked.values()]
+        transfers = Counter((instance, step) for instance, step in done if step in STEPS)
         expected = Counter((f"t{number}", step) for number in range(len(self.transfers)) for step in STEPS)
-        if done != expected:
-            raise Violation(f"{self}: done and expected differ in {(done - expected) + (expected - done)}")
-        if total := sum(amount for _, _, amount in booked.values()):
+        if transfers != expected:
+            raise Violation(f"{self}: done and expected differ in {(transfers - expected) + (expected - transfers)}")
+        if total := sum(amount for _, step, amount in booked.values() if step in STEPS):
             raise Violation(f"{self}: {total} were made out of nothing")
+        for number in range(len(self.trips)):
+            self._check_trip(number, [step for instance, step in done if instance == f"s{number}"])
+
+    def _check_trip(self, number: int, done: list[str]) -> None:
+        """In the order in which it was done first; once, by their keys."""
+        cancelled = [step.removeprefix("cancel-") for step in done if step.startswith("cancel-")]
+        booked = [step for step in done if step in BOOKINGS]
+        complete = number not in self.terminated and not self.trips[number][1]
+        if len(set(done)) < len(done):
+            raise Violation(f"{self}: trip s{number} did something twice: {done}")
+        if complete and (booked != list(BOOKINGS) or cancelled):
+            raise Violation(f"{self}: trip s{number} is complete, but did {done}")
+        if not complete and set(booked) - set(cancelled):
+            raise Violation(f"{self}: trip s{number} left something booked: {done}")
+        if cancelled != sorted(cancelled, key=BOOKINGS.index, reverse=True):
+            raise Violation(f"{self}: trip s{number} did not cancel the last one first: {done}")
 
     def __str__(self) -> str:
         return f"swarm of seed {self.seed}"

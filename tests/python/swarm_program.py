@@ -13,8 +13,8 @@ import workflows
 database, bank, lease = sys.argv[1:]
 
 
-def book(instance: str, ctx: workflows.StepContext, amount: int) -> None:
-    line = f"{os.getpid()} {instance} {ctx.step.name} {ctx.idempotency_key} {amount}\n"
+def book(instance: str, ctx: workflows.StepContext, amount: int, what: str | None = None) -> None:
+    line = f"{os.getpid()} {instance} {what or ctx.step.name} {ctx.idempotency_key} {amount}\n"
     file = os.open(bank, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, line.encode())
@@ -51,6 +51,29 @@ async def exchange(event: workflows.Event, step: workflows.Step) -> list[int]:
 
 
 @workflows.workflow
+async def trip(event: workflows.Event, step: workflows.Step) -> int:
+    """All of it, or nothing that is not cancelled."""
+    amount: int = event.payload["amount"]
+
+    async def reserve(what: str) -> None:
+        def cancel(ctx: workflows.StepContext, _error: Exception, _booked: int | None) -> None:
+            book(event.instance_id, ctx, 0, f"cancel-{what}")
+
+        @step.do(what, rollback=cancel, rollback_config={"retries": {"limit": 20}})
+        def reserved(ctx: workflows.StepContext) -> int:
+            if event.payload["fails"] and what == "tickets":
+                raise workflows.NonRetryableError("sold out")
+            book(event.instance_id, ctx, amount)
+            return amount
+
+        await reserved()
+
+    for what in ("flight", "hotel", "tickets"):
+        await reserve(what)
+    return amount
+
+
+@workflows.workflow
 async def guarded(event: workflows.Event, step: workflows.Step) -> int:
     @step.do("first")
     async def first(ctx: workflows.StepContext) -> int:
@@ -73,7 +96,7 @@ async def vigil(_event: workflows.Event, step: workflows.Step) -> Any:
 
 
 async def main() -> None:
-    all_of_them = [transfer, exchange, guarded, vigil]
+    all_of_them = [transfer, exchange, trip, guarded, vigil]
     async with workflows.Engine(database, workflows=all_of_them, lease=lease, hibernate_after="50 ms") as engine:
         instance = await engine.create(vigil, id="vigil", on_conflict="return")
         await instance.result()

@@ -44,8 +44,3 @@ def test_when_one_of_two_processes_is_killed_the_other_takes_its_work_over(langu
     crasher = Crasher(scenario, tmp_path)
     kills = [crasher.beside_another(Kill("after_commit", passes)) for passes in range(1, scenario.commits)]
     assert sum(kills) >= 2
-
-
-def test_that_makes_two_hundred_kills_at_least() -> None:
-    at_commits = len(POINTS) * sum(scenario.commits for scenario in SCENARIOS)
-    assert at_commits + RANDOM_KILLS * len(SCENARIOS) >= 200
