@@ -30,7 +30,10 @@ def then() -> Iterator[Any]:
     sys.path.remove(str(GOLDEN))
 
 
-@pytest.fixture(params=sorted(path.name for path in GOLDEN.glob("*.golden")))
+FILES = sorted(path.name for path in GOLDEN.glob("*.golden"))
+
+
+@pytest.fixture(params=FILES)
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copy(GOLDEN / request.param, tmp_path / "old.db"))
 
@@ -85,21 +88,21 @@ def imported(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture(params=["database", "histories"])
-def of_format_2(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """What was recorded since the first format, in the file of then and by way of documents."""
+@pytest.fixture(params=[*FILES[1:], "histories"])
+def since_format_2(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """What the first format could not record, in the files of then and by way of documents."""
     if request.param == "histories":
         file: Path = request.getfixturevalue("imported")
         return file
-    return Path(shutil.copy(GOLDEN / "v2.golden", tmp_path / "old.db"))
+    return Path(shutil.copy(GOLDEN / request.param, tmp_path / "old.db"))
 
 
 def test_every_exported_history_replays(imported: Path, then: Any) -> None:
     assert_every_history_replays(imported, then)
 
 
-async def test_what_was_paused_remembers_what_it_got_from_outside(of_format_2: Path, then: Any) -> None:
-    async with opened(of_format_2, *then.ALL) as engine:
+async def test_what_was_paused_remembers_what_it_got_from_outside(since_format_2: Path, then: Any) -> None:
+    async with opened(since_format_2, *then.ALL) as engine:
         paused = await engine.get("remembers", "paused")
         assert (await paused.status()).status == "paused"
         await paused.resume()
@@ -108,8 +111,8 @@ async def test_what_was_paused_remembers_what_it_got_from_outside(of_format_2: P
     assert "keep" not in then.executed
 
 
-async def test_what_was_rolled_back_stays_so_and_what_was_booked_is_undone(of_format_2: Path, then: Any) -> None:
-    async with opened(of_format_2, *then.ALL) as engine:
+async def test_what_was_rolled_back_stays_so_and_what_was_booked_is_undone(since_format_2: Path, then: Any) -> None:
+    async with opened(since_format_2, *then.ALL) as engine:
         rolled = await engine.get("undone", "rolled")
         assert [(s.name, s.kind, s.status) for s in await rolled.steps()][-1] == ("book", "rollback", "completed")
         booked = await engine.get("undone", "booked")

@@ -5,12 +5,17 @@
 //     branches/paused   paused while it waits
 //     undone/rolled     errored, and rolled back
 //     undone/booked     waits for an event, before it fails and rolls back
+//
+// and those of workflows_of_format_1.h, the last of which ends the process that writes.
 
 #include "tests/golden/cpp/workflows_of_then.h"
 
 #include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <thread>
 
@@ -38,13 +43,15 @@ void write(const std::string& file) {
     rolled.result();
   } catch (const WorkflowFailedError&) {}  // as it is to be
   create(engine, "undone", "booked");
+  create_format_1(engine);
 }
 
-// Process ids stand in what was deleted.
+// Process ids stand in the owner that died, and in what was deleted.
 void wipe(const std::string& file) {
   sqlite3* database = nullptr;
   sqlite3_open(file.c_str(), &database);
-  sqlite3_exec(database, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", nullptr, nullptr, nullptr);
+  sqlite3_exec(database, "UPDATE owners SET pid = 0; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", nullptr, nullptr,
+               nullptr);
   sqlite3_close(database);
 }
 
@@ -52,12 +59,14 @@ void wipe(const std::string& file) {
 }  // namespace workflows::golden
 
 int main(int, char** arguments) {
+  if (const pid_t writer = fork(); writer != 0) {
+    waitpid(writer, nullptr, 0);
+    workflows::golden::wipe(arguments[1]);
+    std::filesystem::remove(std::string(arguments[1]) + "-owners");
+    return 0;
+  }
   try {
     workflows::golden::write(arguments[1]);
-    workflows::golden::wipe(arguments[1]);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 1;
-  }
+  } catch (const std::exception& error) { std::cerr << error.what() << '\n'; }
+  return 1;
 }

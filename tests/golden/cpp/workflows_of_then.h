@@ -1,17 +1,14 @@
 #pragma once
-// The workflows whose instances lie in the golden databases of C++. Their steps never change: old histories must
-// replay.
+// The workflows whose instances lie in the golden databases of C++, those of format 1 apart. Their steps never change:
+// old histories must replay.
 
-#include <atomic>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <workflows/workflows.h>
+#include "tests/golden/cpp/workflows_of_format_1.h"
 
 namespace workflows::golden {
-
-inline std::atomic<int> executed = 0;  // bodies
 
 inline Workflow<std::vector<std::string>> branches(const Event& event, Step& step) {
   auto first = step.do_("work", [] {
@@ -49,6 +46,7 @@ inline Workflow<void> undone(const Event&, Step& step) {
 }
 
 inline void add_all(Engine& engine) {
+  add_format_1(engine);
   engine.add("branches", &branches);
   engine.add("undone", &undone);
 }
