@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ PROGRAMS: dict[str, list[str]] = {
 STEPS = ("debit", "credit")
 BOOKINGS = ("flight", "hotel", "tickets")  # of each trip
 NUMBERS = 20  # of each exchange
+SEEN_AT_ONCE = 8
 LEASE = "1 s"
 STANDSTILL_S = 2.5  # longer than the lease and than it takes the others to notice
 PATIENCE_S = 90
@@ -58,6 +59,8 @@ class Swarm:
     languages: tuple[str, ...] = ("python", "cpp", "python", "cpp")
     lease: str = LEASE
     stop_share: float = 0.15  # of the disturbances; the others are kills
+    spared: int = 0  # so many, from the first on, are left alone
+    retention: workflows.Retention | None = None  # of what has ended: then whoever runs it looks with `_see_ends`
     kills: int = 0
     stops: int = 0
     fenced: int = 0
@@ -72,6 +75,7 @@ class Swarm:
         self._chance = random.Random(self.seed)
         self._client = workflows.Client(self.database)
         self._standing_still: set[int] = set()
+        self._open: deque[tuple[str, str, object]] = deque()  # instances that nobody has seen end, and their outputs
         self._suspects: set[int] = set()  # who stood still at some time: the last body may come late
         self._members = [self._start(language) for language in self.languages]
 
@@ -103,14 +107,19 @@ class Swarm:
 
     def _create_transfer(self) -> None:
         amount = self._chance.randint(1, 1000)
-        self._client.create("transfer", {"amount": amount}, id=f"t{len(self.transfers)}", on_conflict="return")
+        self._create("transfer", {"amount": amount}, f"t{len(self.transfers)}")
         self.transfers.append(amount)
+        self._open.append(("transfer", f"t{len(self.transfers) - 1}", amount))
+
+    def _create(self, workflow: str, params: dict[str, int], name: str) -> None:
+        self._client.create(workflow, params, id=name, on_conflict="return", retention=self.retention)
 
     def _create_trip(self) -> None:
         amount, fails = self._chance.randint(1, 1000), self._chance.random() < 0.4
         number = len(self.trips)
-        self._client.create("trip", {"amount": amount, "fails": fails}, id=f"s{number}", on_conflict="return")
+        self._create("trip", {"amount": amount, "fails": fails}, f"s{number}")
         self.trips.append((amount, fails))
+        self._open.append(("trip", f"s{number}", amount))
         if self._chance.random() < 0.3:  # wherever it is by now
             with contextlib.suppress(workflows.InvalidTransitionError):
                 self._client.terminate("trip", f"s{number}", rollback=True)
@@ -119,8 +128,9 @@ class Swarm:
     def _send_number(self) -> None:
         if not self.sent or len(self.sent[-1]) == NUMBERS:
             name = f"x{len(self.sent)}"
-            self._client.create("exchange", {"numbers": NUMBERS}, id=name, on_conflict="return")
+            self._create("exchange", {"numbers": NUMBERS}, name)
             self.sent.append([])
+            self._open.append(("exchange", name, self.sent[-1]))
         name, numbers = f"x{len(self.sent) - 1}", self.sent[-1]
         number, event_id = self._chance.randint(0, 10**6), f"n{len(numbers)}"
         self._client.send_event("exchange", name, "number", number, event_id=event_id)
@@ -135,7 +145,7 @@ class Swarm:
     # ---- disturbance
 
     def _disturb(self) -> None:
-        member = self._chance.choice(self._members)
+        member = self._chance.choice(self._members[self.spared :])
         if member.process.pid in self._standing_still:
             return
         if self._chance.random() >= self.stop_share or self._standing_still:
@@ -187,39 +197,42 @@ class Swarm:
         while self._standing_still:
             time.sleep(0.02)
         deadline = time.monotonic() + PATIENCE_S
-        for number, amount in enumerate(self.transfers):
-            self._expect("transfer", f"t{number}", amount, deadline)
-        for number in range(len(self.trips)):
-            self._expect_trip(number, deadline)
-        for number, numbers in enumerate(self.sent):
-            self._expect("exchange", f"x{number}", numbers, deadline)
+        while self._open:
+            if time.monotonic() > deadline:
+                raise Violation(f"{self}: {self._open[0]} does not end: {self._client.steps(*self._open[0][:2])}")
+            self._look_after()
+            self._see_ends()
+            time.sleep(0.02)
         self._client.send_event("vigil", "vigil", "end", "the end")
         for member in self._members:
             if member.process.wait(PATIENCE_S) != 0:
                 self._bury(member)
 
-    def _end_of(self, workflow: str, name: str, deadline: float) -> str:
-        while not (status := self._client.status(workflow, name).status).is_finished:
-            if time.monotonic() > deadline:
-                raise Violation(f"{self}: {workflow} {name} does not end: {self._client.steps(workflow, name)}")
-            self._look_after()
-            time.sleep(0.02)
-        return status
+    def _see_ends(self) -> None:
+        """Of the instances that have been open for longest."""
+        for _ in range(min(len(self._open), SEEN_AT_ONCE)):
+            instance = self._open.popleft()
+            if not self._has_ended(*instance):
+                self._open.append(instance)
 
-    def _expect(self, workflow: str, name: str, output: object, deadline: float) -> None:
-        self._end_of(workflow, name, deadline)
-        found = self._client.result(workflow, name)
+    def _has_ended(self, workflow: str, name: str, output: object) -> bool:
+        try:
+            status = self._client.status(workflow, name).status
+            if not status.is_finished:
+                return False
+            if workflow == "trip" and status != (expected := self._end_of_trip(int(name[1:]))):
+                raise Violation(f"{self}: trip {name} ended {status}, and was to end {expected}")
+            if workflow == "trip" and status != "complete":
+                return True
+            found = self._client.result(workflow, name)
+        except workflows.InstanceNotFoundError as error:
+            raise Violation(f"{self}: {workflow} {name} is gone") from error
         if found != output:
             raise Violation(f"{self}: {workflow} {name} returned {found}, expected {output}")
+        return True
 
-    def _expect_trip(self, number: int, deadline: float) -> None:
-        end = self._end_of("trip", f"s{number}", deadline)
-        amount, fails = self.trips[number]
-        expected = "terminated" if number in self.terminated else "errored" if fails else "complete"
-        if end != expected:
-            raise Violation(f"{self}: trip s{number} ended {end}, and was to end {expected}")
-        if end == "complete":
-            self._expect("trip", f"s{number}", amount, deadline)
+    def _end_of_trip(self, number: int) -> str:
+        return "terminated" if number in self.terminated else "errored" if self.trips[number][1] else "complete"
 
     def _check_bank(self) -> None:
         booked: dict[str, tuple[str, str, int]] = {}
@@ -247,7 +260,7 @@ class Swarm:
         """In the order in which it was done first; once, by their keys."""
         cancelled = [step.removeprefix("cancel-") for step in done if step.startswith("cancel-")]
         booked = [step for step in done if step in BOOKINGS]
-        complete = number not in self.terminated and not self.trips[number][1]
+        complete = self._end_of_trip(number) == "complete"
         if len(set(done)) < len(done):
             raise Violation(f"{self}: trip s{number} did something twice: {done}")
         if complete and (booked != list(BOOKINGS) or cancelled):
