@@ -82,11 +82,13 @@ class Swarm:
     def run(self, seconds: float, mean_s_between_kills: float = 0.25, *, load_per_tick: int = 2) -> None:
         """Gives them work and disturbs them for so long; then leaves them in peace until they are done, and checks."""
         try:
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
+            now = time.monotonic()
+            end = now + seconds
+            while now < end:
                 for _ in range(load_per_tick):
                     self._add_work()
-                if self._chance.random() < 0.02 / mean_s_between_kills:
+                before, now = now, time.monotonic()
+                if self._chance.random() < (now - before) / mean_s_between_kills:  # as often where a call takes longer
                     self._disturb()
                 self._look_after()
                 self._observe()
