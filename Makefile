@@ -49,9 +49,15 @@ fuzz: build/fuzz/build.ninja | deps-check
 soak: build
 	$(PYTHON) tests/soak/run.py $(BUILD)
 
-asan tsan: %: build/%/build.ninja | deps-check
-	cmake --build build/$@
-	$(PYTHON) tests/run.py build/$@ --native
+# The C++ tests, and the binding under the Python tests. What is linked is the sanitized module: `make build` comes next.
+asan: build/asan/build.ninja
+	cmake --build build/asan
+	ln -sfr build/asan/sdk-python/_core.*.so sdk-python/workflows/
+	$(PYTHON) tests/run.py build/asan --asan
+
+tsan: build/tsan/build.ninja | deps-check
+	cmake --build build/tsan
+	$(PYTHON) tests/run.py build/tsan --native
 
 format: $(VENV)/ready | deps-check
 	clang-format-19 -i $(CPP_FILES)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from typing import Any
@@ -98,7 +99,7 @@ def test_importing_starts_nothing() -> None:
         "assert threading.active_count() == 1; assert 'sqlite3' not in sys.modules; "
         "assert 'pydantic' not in sys.modules; assert set(os.listdir('/proc/self/fd')) <= before"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
 
 
 def test_importing_takes_no_module_that_only_some_programs_need() -> None:
@@ -110,7 +111,7 @@ def test_importing_takes_no_module_that_only_some_programs_need() -> None:
     found = subprocess.run(
         [sys.executable, "-c", program],
         check=True,
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
     )
