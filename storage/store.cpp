@@ -64,7 +64,7 @@ std::expected<std::vector<JournalEntry>, Error> Store::journal(std::optional<std
 std::expected<Statistics, Error> Store::statistics(TimePoint) {
   Statistics statistics;
   std::map<std::pair<std::string, Status>, std::uint64_t> counts;
-  const auto looked = for_each(*this, {}, [&](const InstanceInfo& info) {
+  const auto looked = for_each(*this, {.newest_only = true}, [&](const InstanceInfo& info) {
     ++counts[{info.workflow, info.status}];
     if (info.status == Status::queued)
       statistics.oldest_runnable = std::min(info.updated, statistics.oldest_runnable.value_or(info.updated));
@@ -72,8 +72,13 @@ std::expected<Statistics, Error> Store::statistics(TimePoint) {
   if (!looked) return std::unexpected(looked.error());
   for (const auto& [what, instances] : counts)
     statistics.counts.push_back({.workflow = what.first, .status = what.second, .instances = instances});
+  const auto engines = this->engines();
+  if (!engines) return std::unexpected(engines.error());
+  statistics.engines = static_cast<std::uint64_t>(std::ranges::count_if(*engines, &EngineInfo::alive));
   return statistics;
 }
+
+std::expected<std::vector<EngineInfo>, Error> Store::engines() { return std::vector<EngineInfo>(); }
 
 std::expected<std::vector<Finding>, Error> Store::check(TimePoint, const std::function<void(std::string_view)>&) {
   return std::vector<Finding>();

@@ -265,6 +265,8 @@ class Store {
   virtual std::expected<std::vector<JournalEntry>, Error> journal(std::optional<std::int64_t> after,
                                                                   std::uint32_t limit);
   virtual std::expected<Statistics, Error> statistics(TimePoint now);
+  // Owners that were neither closed nor replaced. Takes no lock that an engine could meet.
+  virtual std::expected<std::vector<EngineInfo>, Error> engines();
   // What is wrong in the database: nothing, for a backend that cannot be damaged. `progress` is told what is looked at.
   virtual std::expected<std::vector<Finding>, Error> check(TimePoint now,
                                                            const std::function<void(std::string_view)>& progress);

@@ -15,6 +15,7 @@
 #include "engine/runtime/refusal.h"
 #include "engine/values/json.h"
 #include "engine/values/mutex.h"
+#include "engine/values/redaction.h"
 #include "engine/values/text.h"
 #include "storage/store.h"
 
@@ -149,6 +150,19 @@ struct Client::State {
     const auto done =
         commit<storage::Controlled>(storage::Control{.workflow = workflow, .id = id, .verb = verb, .at = now()});
     if (done.refused) throw_error(runtime::refusal(done, workflow, id, words_of(verb)));
+  }
+
+  // What was taken out of an imported history is not there to be run again.
+  void check_whole(const RestartRequest& request) REQUIRES(mutex) {
+    const auto info = value_or_throw(store->find(request.workflow, request.id));
+    if (!info || !is_finished(info->status)) return;
+    const auto old = value_or_throw(store->load(info->key));
+    if (old.history.empty() || !values::has_redaction_mark(old.history.back())) return;
+    if (request.from_step.empty() && old.params != values::kRedacted) return;
+    throw SerializationError(
+        fmt::format("The {} cannot be restarted{}: values of it were redacted before it was imported. Export it with "
+                    "--sensitive, and import that.",
+                    describe(request.workflow, request.id), request.from_step.empty() ? "" : " from a step"));
   }
 
   void notice_changes() REQUIRES(mutex) {
@@ -293,6 +307,7 @@ Restarted Client::restart(const RestartRequest& request) {
   const State::Call call(state_);
   check_workflow_name(request.workflow);
   check_instance_id(request.id);
+  state_->check_whole(request);
   storage::Restart item{.workflow = request.workflow, .id = request.id, .at = state_->now(), .keep = {}};
   std::vector<StepInfo> kept;
   if (!request.from_step.empty()) {

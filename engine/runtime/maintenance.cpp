@@ -10,6 +10,7 @@
 #include "engine/runtime/client_access.h"
 #include "engine/values/json_writer.h"
 #include "engine/values/mutex.h"
+#include "engine/values/redaction.h"
 #include "storage/store.h"
 
 namespace workflows {
@@ -127,6 +128,11 @@ Statistics Maintenance::statistics(TimePoint now) {
   return value_or_throw(state_->store->statistics(now));
 }
 
+std::vector<EngineInfo> Maintenance::engines() {
+  const values::MutexLock lock(state_->mutex);
+  return value_or_throw(state_->store->engines());
+}
+
 std::vector<Finding> Maintenance::check(TimePoint now, const std::function<void(std::string_view)>& progress) {
   const values::MutexLock lock(state_->mutex);
   return value_or_throw(state_->store->check(now, progress));
@@ -136,6 +142,7 @@ InstanceRef Maintenance::import_history(HistoryDocument document, TimePoint now)
   const values::MutexLock lock(state_->mutex);
   InstanceHistory& history = document.history;
   check_importable(document);
+  if (document.redacted) values::mark_as_redacted(history);
   if (!is_finished(history.info.status)) pause(history, now);
   const InstanceRef ref{.workflow = history.info.workflow, .id = history.info.id};
   const storage::Item item = storage::Import{.history = std::move(history)};

@@ -5,11 +5,15 @@
 
 #include "engine/values/json.h"
 #include "engine/values/json_writer.h"
+#include "engine/values/redaction.h"
 
 namespace workflows {
+
+using values::kRedacted;
+
 namespace {
 
-constexpr std::string_view kRedacted = "\"[REDACTED]\"";
+constexpr std::string_view kMark = "redacted";  // in the detail of the entry that ends an instance
 
 // The config stands with the identity of a step, so it is on one of its entries at least.
 std::set<std::uint32_t> sensitive_steps(const InstanceHistory& history) {
@@ -51,9 +55,15 @@ std::string without_failures(std::string_view json) {
   return shown.take();
 }
 
+bool was_redacted(const InstanceHistory& history) {
+  return !history.entries.empty() && values::has_redaction_mark(history.entries.back().entry);
+}
+
 class Redactor {
  public:
-  explicit Redactor(InstanceHistory history) : document_{.history = std::move(history)} {}
+  explicit Redactor(InstanceHistory history) : document_{.history = std::move(history)} {
+    document_.redacted = was_redacted(document_.history);
+  }
 
   HistoryDocument sensitive() {
     const auto steps = sensitive_steps(document_.history);
@@ -108,6 +118,21 @@ class Redactor {
 
 }  // namespace
 
+namespace values {
+
+bool has_redaction_mark(const Entry& last) { return !raw_member(last.detail, kMark).empty(); }
+
+void mark_as_redacted(InstanceHistory& history) {
+  Entry& last = history.entries.back().entry;
+  if (has_redaction_mark(last)) return;
+  JsonObject marked;
+  if (is_json_object(last.detail))
+    for (const auto& [key, value] : raw_members(last.detail)) marked.raw(key, value);
+  last.detail = marked.flag(kMark, true).take();
+}
+
+}  // namespace values
+
 HistoryDocument redact(InstanceHistory history, Redaction redaction) {
   switch (redaction) {
     case Redaction::sensitive:
@@ -117,7 +142,8 @@ HistoryDocument redact(InstanceHistory history, Redaction redaction) {
     case Redaction::nothing:
       break;
   }
-  return {.history = std::move(history)};
+  const bool redacted = was_redacted(history);
+  return {.history = std::move(history), .redacted = redacted};
 }
 
 }  // namespace workflows

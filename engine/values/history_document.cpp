@@ -40,7 +40,7 @@ std::string write(const InstanceInfo& info) {
       .time("created", info.created)
       .time("updated", info.updated)
       .time("wake", info.wake)
-      .text("version", info.version)
+      .text_or_null("version", info.version)
       .take();
 }
 
@@ -68,7 +68,10 @@ std::string write(const RecordedEntry& recorded) {
   text("event_type", entry.event_type);
   if (!entry.detail.empty()) json.raw("detail", values::recorded_json(entry.detail));
   text("source", entry.source);
-  if (!entry.value.empty()) json.raw("value", values::recorded_json(entry.value));
+  if (entry.kind == EntryKind::version)
+    text("value", entry.value);  // also where it looks like a number
+  else if (!entry.value.empty())
+    json.raw("value", values::recorded_json(entry.value));
   return json.take();
 }
 
@@ -88,7 +91,7 @@ class Members {
   }
   std::string text(std::string_view key) const {
     const auto value = raw(key);
-    if (value.empty()) return {};
+    if (value.empty() || value == "null") return {};
     if (!values::is_json_string(value)) refuse(name(key), value, "a text");
     return values::decode_json_string(value);
   }
@@ -137,7 +140,9 @@ InstanceInfo read_info(const Members& json) {
   check_workflow_name(info.workflow);
   check_instance_id(info.id);
   info.generation = json.number<std::uint32_t>("generation");
-  if (info.generation == 0) refuse(json.name("generation"), json.raw("generation"), "1 or more");
+  constexpr std::uint32_t kGreatest = std::numeric_limits<std::int32_t>::max();  // a restart makes the next one
+  if (info.generation == 0 || info.generation > kGreatest)
+    refuse(json.name("generation"), json.raw("generation"), fmt::format("1 to {}", kGreatest));
   const auto status = parse_status(json.text("status"));
   if (!status) refuse(json.name("status"), json.raw("status"), "the word of a status, such as \"complete\"");
   info.status = *status;
@@ -191,7 +196,8 @@ Entry read_entry(const Members& json) {
   if (!entry.detail.empty() && !values::is_json_object(entry.detail))
     refuse(json.name("detail"), entry.detail, "an object");
   entry.source = json.text("source");
-  entry.value = json.raw("value");
+  const bool is_text = entry.kind == EntryKind::version && values::is_json_string(json.raw("value"));
+  entry.value = is_text ? json.text("value") : std::string(json.raw("value"));
   return entry;
 }
 

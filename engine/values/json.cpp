@@ -142,6 +142,19 @@ bool is_same_json(std::string_view a, std::string_view b) {
   return a == b || (!json_problem(a) && !json_problem(b) && are_same(a, b));
 }
 
+std::string compact_json(std::string_view text) {
+  std::string compact;
+  compact.reserve(text.size());
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (!in_string && kBlanks.find(text[at]) != std::string_view::npos) continue;
+    compact += text[at];
+    if (text[at] == '"') in_string = !in_string;
+    if (text[at] == '\\' && at + 1 < text.size()) compact += text[++at];
+  }
+  return compact;
+}
+
 std::string_view trim_json(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};

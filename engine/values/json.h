@@ -39,6 +39,8 @@ std::string encode_json_string(std::string_view text);
 // if they are spelled so.
 bool is_same_json(std::string_view a, std::string_view b);
 
+// Without white space between its tokens.
+std::string compact_json(std::string_view text);
 // Without blanks on either side.
 std::string_view trim_json(std::string_view text);
 

@@ -1,6 +1,10 @@
 #include <workflows/replay.h>
 
+#include <boost/json.hpp>
+
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/workflow/loop.h"
@@ -26,7 +30,40 @@ Replayed replay(InstanceHistory history, WorkflowFunction function) {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: PROGRAM replay DATABASE [WORKFLOW/]ID...\n       PROGRAM replay DATABASE --all\n";
+    "usage: PROGRAM replay DATABASE [--json] [WORKFLOW/]ID...\n"
+    "       PROGRAM replay DATABASE [--json] --all [--workflow NAME] [--status STATUS]\n";
+
+struct Wanted {
+  bool all = false;
+  bool json = false;
+  ListQuery query{.newest_only = true};
+  std::vector<std::string> ids{};
+};
+
+// Absent: they are not accepted.
+std::optional<Wanted> read(const std::vector<std::string>& arguments) {
+  Wanted wanted;
+  for (std::size_t i = 3; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    const bool takes_value = argument == "--workflow" || argument == "--status";
+    if (takes_value && i + 1 == arguments.size()) return std::nullopt;
+    if (argument == "--all")
+      wanted.all = true;
+    else if (argument == "--json")
+      wanted.json = true;
+    else if (argument == "--workflow")
+      wanted.query.workflow = arguments[++i];
+    else if (argument == "--status" && !(wanted.query.status = parse_status(arguments[++i])))
+      return std::nullopt;
+    else if (argument.starts_with("--") && !takes_value)
+      return std::nullopt;
+    else if (!takes_value)
+      wanted.ids.push_back(argument);
+  }
+  const bool filters = wanted.query.workflow || wanted.query.status;
+  if (wanted.all ? !wanted.ids.empty() : wanted.ids.empty() || filters) return std::nullopt;
+  return wanted;
+}
 
 std::string_view word_for(ReplayVerdict verdict) {
   switch (verdict) {
@@ -40,6 +77,20 @@ std::string_view word_for(ReplayVerdict verdict) {
   return "diverged";
 }
 
+std::string as_text(const InstanceInfo& info, const Replayed& replayed) {
+  std::string text = std::string(word_for(replayed.verdict)) + "  " + info.workflow + "/" + info.id;
+  if (info.generation > 1) text += "@" + std::to_string(info.generation);
+  return replayed.verdict == ReplayVerdict::diverged ? text + '\n' + replayed.report : text;
+}
+
+std::string as_json(const InstanceInfo& info, const Replayed& replayed) {
+  return boost::json::serialize(boost::json::object{{"workflow", info.workflow},
+                                                    {"id", info.id},
+                                                    {"generation", info.generation},
+                                                    {"outcome", word_for(replayed.verdict)},
+                                                    {"report", replayed.report}});
+}
+
 }  // namespace
 
 void ReplayCommand::add_function(std::string name, detail::WorkflowFunction function) {
@@ -51,22 +102,20 @@ std::optional<int> ReplayCommand::run(int argc, const char* const* argv, std::os
                                       std::ostream& errors) const {
   const std::vector<std::string> arguments(argv, argv + argc);
   if (arguments.size() < 2 || arguments[1] != "replay") return std::nullopt;
-  if (arguments.size() < 4) {
+  const auto wanted = read(arguments);
+  if (!wanted) {
     errors << kUsage;
     return exit_code(ErrorCode::invalid_config);
   }
   try {
     Client client({.database = arguments[2], .create = false, .read_only = true});
     bool diverged = false;
-    const std::vector<std::string> ids(arguments.begin() + 3, arguments.end());
-    for (const InstanceKey key : ids.front() == "--all" ? all(client) : named(client, ids)) {
+    for (const InstanceKey key : wanted->all ? all(client, wanted->query) : named(client, wanted->ids)) {
       InstanceHistory history = client.history(key);
-      const std::string name = history.info.workflow + "/" + history.info.id;
-      const Replayed replayed = detail::replay(std::move(history), functions_.at(client.info(key).workflow));
-      out << word_for(replayed.verdict) << "  " << name << '\n';
-      if (replayed.verdict != ReplayVerdict::diverged) continue;
-      out << replayed.report << '\n';
-      diverged = true;
+      const InstanceInfo info = history.info;
+      const Replayed replayed = detail::replay(std::move(history), functions_.at(info.workflow));
+      out << (wanted->json ? as_json(info, replayed) : as_text(info, replayed)) << '\n';
+      diverged |= replayed.verdict == ReplayVerdict::diverged;
     }
     return diverged ? exit_code(ErrorCode::divergence) : 0;
   } catch (const WorkflowsError& error) {
@@ -75,9 +124,8 @@ std::optional<int> ReplayCommand::run(int argc, const char* const* argv, std::os
   }
 }
 
-std::vector<InstanceKey> ReplayCommand::all(Client& client) const {
+std::vector<InstanceKey> ReplayCommand::all(Client& client, ListQuery query) const {
   std::vector<InstanceKey> keys;
-  ListQuery query;
   for (auto page = client.list(query); !page.empty(); page = client.list(query)) {
     for (const InstanceInfo& info : page) {
       if (functions_.contains(info.workflow)) keys.push_back(info.key);

@@ -95,7 +95,7 @@ class Client {
   // One transaction; absent: removed.
   std::vector<std::optional<Error>> remove_batch(const std::string& workflow, const std::vector<std::string>& ids);
   // Removes finished instances whose retention is over, and what removed ones left, in small transactions, until
-  // `limit` entries are gone or nothing is left. Engines do it by themselves. Returns how many entries it removed.
+  // `limit` rows are gone or nothing is left. Engines do it by themselves. Returns how many rows it removed.
   std::uint64_t collect_garbage(std::uint64_t limit);
 
   // InstanceNotFoundError.

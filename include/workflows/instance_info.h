@@ -103,7 +103,8 @@ struct ListQuery {
   std::optional<TimePoint> created_after{};
   std::string id_prefix{};
   std::uint32_t limit = 1000;
-  InstanceKey after = 0;  // page: keys greater than this
+  InstanceKey after = 0;     // page: keys greater than this
+  bool newest_only = false;  // without generations that a later one has replaced
 };
 
 }  // namespace workflows

@@ -22,6 +22,8 @@ namespace workflows {
 std::string sqlite_version();
 // The type of the file system under a database, such as "ext4"; empty: the kernel does not tell.
 std::string file_system_of(const std::string& database);
+// What was written to it and is not yet moved into the file.
+std::uint64_t log_bytes_of(const std::string& database);
 
 // SerializationError if the history contradicts itself, or cannot go on: it rolls back, or values of it were redacted.
 void check_importable(const HistoryDocument& document);
@@ -42,6 +44,7 @@ class Maintenance {
   // Entries of all instances in commit order: those after a cursor, or the newest; at most `limit`.
   std::vector<JournalEntry> journal(std::optional<std::int64_t> after, std::uint32_t limit);
   Statistics statistics(TimePoint now);
+  std::vector<EngineInfo> engines();
   std::vector<Finding> check(TimePoint now, const std::function<void(std::string_view)>& progress);
   // A finished instance comes as it was; any other is paused, so that no engine goes on with it before somebody has
   // resumed it. InstanceExistsError; what check_importable throws.

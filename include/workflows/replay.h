@@ -48,6 +48,8 @@ Replayed replay(InstanceHistory history, Function function) {
 //
 //   PROGRAM replay DATABASE [WORKFLOW/]ID...     these instances
 //   PROGRAM replay DATABASE --all                every instance of the workflows that were added
+//     --workflow NAME, --status STATUS           of those only these
+//     --json                                     one object a line: `replayed` of engine/cli/JSON.md
 //
 //   int main(int argc, char** argv) {
 //     workflows::ReplayCommand command;
@@ -71,7 +73,7 @@ class ReplayCommand {
 
  private:
   void add_function(std::string name, detail::WorkflowFunction function);
-  std::vector<InstanceKey> all(Client& client) const;
+  std::vector<InstanceKey> all(Client& client, ListQuery query) const;
   std::vector<InstanceKey> named(Client& client, const std::vector<std::string>& ids) const;
 
   std::map<std::string, detail::WorkflowFunction> functions_;

@@ -94,6 +94,7 @@ py::object result(ClientView& client, InstanceKey key, std::optional<std::int64_
 void bind_client(py::module_& module) {
   py::class_<InstanceHistory>(module, "History")
       .def_property_readonly("workflow", [](const InstanceHistory& history) { return to_text(history.info.workflow); })
+      .def_property_readonly("generation", [](const InstanceHistory& history) { return history.info.generation; })
       .def_property_readonly("id", [](const InstanceHistory& history) { return to_text(history.info.id); });
   py::class_<ClientView, std::shared_ptr<ClientView>>(module, "Client")
       .def(py::init(&open_client), py::arg("database"), py::arg("create"))

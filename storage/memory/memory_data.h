@@ -102,6 +102,7 @@ class MemoryStore final : public Store {
   std::expected<InstanceKey, Error> newest_generation(InstanceKey key) override;
   std::expected<std::vector<RecordedEntry>, Error> entries(InstanceKey key, std::int64_t after) override;
   std::expected<std::vector<InstanceInfo>, Error> list(const ListQuery& query) override;
+  std::expected<std::vector<EngineInfo>, Error> engines() override;
   Counters counters() const override { return counters_; }
 
  private:
@@ -142,6 +143,7 @@ class MemoryStore final : public Store {
   void take(InstanceKey instance, std::int64_t event) REQUIRES(data_->mutex);
   void claim(Status from, Status to, std::uint32_t limit, const Claim& item, OwnerId owner, Claimed& claimed)
       REQUIRES(data_->mutex);
+  bool is_dead(const OwnerRow& row) const REQUIRES(data_->mutex);
   std::uint32_t replace_dead() REQUIRES(data_->mutex);
   void give_back(OwnerId owner) REQUIRES(data_->mutex);
 

@@ -318,10 +318,12 @@ std::expected<std::uint32_t, Error> MemoryStore::replace_dead_owners() {
   return replaced;
 }
 
+bool MemoryStore::is_dead(const OwnerRow& row) const { return row.store == nullptr || row.lease_until <= data_->now(); }
+
 std::uint32_t MemoryStore::replace_dead() {
   std::vector<OwnerId> dead;
   for (const auto& [id, row] : data_->tables.owners)
-    if (row.store != this && (row.store == nullptr || row.lease_until <= data_->now())) dead.push_back(id);
+    if (row.store != this && is_dead(row)) dead.push_back(id);
   for (const auto id : dead) give_back(id);
   return static_cast<std::uint32_t>(dead.size());
 }
@@ -479,9 +481,10 @@ std::expected<InstanceStatus, Error> MemoryStore::status(InstanceKey key) {
 
 std::expected<std::vector<InstanceInfo>, Error> MemoryStore::list(const ListQuery& query) {
   std::vector<InstanceInfo> infos;
-  const auto matches = [&](const InstanceInfo& info) {
+  const auto matches = [&](const InstanceInfo& info) REQUIRES(data_->mutex) {
     return (!query.workflow || info.workflow == *query.workflow) && (!query.status || info.status == *query.status) &&
-           (!query.created_after || info.created > *query.created_after) && info.id.starts_with(query.id_prefix);
+           (!query.created_after || info.created > *query.created_after) && info.id.starts_with(query.id_prefix) &&
+           (!query.newest_only || data_->tables.keys.at({info.workflow, info.id}) == info.key);
   };
   const auto done = read([&]() REQUIRES(data_->mutex) {
     auto row = data_->tables.instances.upper_bound(query.after);
@@ -490,6 +493,16 @@ std::expected<std::vector<InstanceInfo>, Error> MemoryStore::list(const ListQuer
   });
   if (!done) return std::unexpected(done.error());
   return infos;
+}
+
+std::expected<std::vector<EngineInfo>, Error> MemoryStore::engines() {
+  std::vector<EngineInfo> engines;
+  const auto done = read([&]() REQUIRES(data_->mutex) {
+    for (const auto& [id, row] : data_->tables.owners)
+      engines.push_back({.id = id, .alive = !is_dead(row), .may_forget = true});
+  });
+  if (!done) return std::unexpected(done.error());
+  return engines;
 }
 
 namespace {

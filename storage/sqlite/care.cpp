@@ -1,10 +1,10 @@
 // What is in the database as a whole.
 
-#include <sys/stat.h>
 #include <workflows/maintenance.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include "storage/sqlite/open_checks.h"
 #include "storage/sqlite/sql.h"
@@ -15,10 +15,9 @@ namespace {
 
 constexpr char kWorkflows[] = "SELECT id FROM workflows ORDER BY name";
 constexpr char kCounts[] =
-    "SELECT workflows.name, status, count(*) FROM instances JOIN workflows ON workflows.id = workflow "
-    "WHERE status <> 19 GROUP BY workflows.name, status ORDER BY 1, 2";
+    "SELECT workflow, status, count(*) FROM instances WHERE status <> 19 AND " WORKFLOWS_SQL_IS_NEWEST
+    " GROUP BY workflow, status";
 constexpr char kOldestRunnable[] = "SELECT min(updated) FROM instances WHERE status = 0 AND status < 16";
-constexpr char kEngines[] = "SELECT count(*) FROM owners";
 // The newest entries alone: how many there are is not known.
 constexpr char kRecent[] =
     "SELECT count(*), min(at) FROM (SELECT kind, at FROM journal ORDER BY seq DESC LIMIT 100000) "
@@ -33,11 +32,6 @@ constexpr int kEntryInstance = 0;
 constexpr int kEntrySeq = 18;
 
 constexpr Millis kRecently = std::chrono::minutes(1);
-
-std::uint64_t size_of(const std::string& path) {
-  struct stat info{};
-  return stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-}
 
 }  // namespace
 
@@ -79,11 +73,12 @@ std::expected<Statistics, Error> SqliteStore::statistics(TimePoint now) {
   Statistics statistics;
   const auto done = read([&] {
     for (Query row(*connection_, kCounts); row.next();)
-      statistics.counts.push_back({.workflow = std::string(row.text(0)),
-                                   .status = row.integer<Status>(1),
+      statistics.counts.push_back({.workflow = names_.name(row.integer(0)),
+                                   .status = read_status(*connection_, row, 1),
                                    .instances = row.integer<std::uint64_t>(2)});
+    std::ranges::sort(statistics.counts, {},
+                      [](const StatusCount& each) { return std::tie(each.workflow, each.status); });
     if (Query row(*connection_, kOldestRunnable); row.next()) statistics.oldest_runnable = row.optional_time(0);
-    statistics.engines = static_cast<std::uint64_t>(connection_->integer(kEngines));
     Query row(*connection_, kRecent, now - kRecently);
     row.next();
     statistics.recent_steps = row.integer<std::uint64_t>(0);
@@ -91,6 +86,9 @@ std::expected<Statistics, Error> SqliteStore::statistics(TimePoint now) {
     statistics.recent = statistics.recent_steps < kMany ? kRecently : std::max(now - row.time(1), Millis(1));
   });
   if (!done) return std::unexpected(done.error());
+  const auto engines = this->engines();
+  if (!engines) return std::unexpected(engines.error());
+  statistics.engines = static_cast<std::uint64_t>(std::ranges::count_if(*engines, &EngineInfo::alive));
   statistics.file_bytes = size_of(connection_->path());
   statistics.wal_bytes = size_of(connection_->path() + "-wal");
   return statistics;
@@ -102,10 +100,21 @@ namespace workflows {
 
 std::string sqlite_version() { return sqlite3_libversion(); }
 
-std::string file_system_of(const std::string& database) {
+namespace {
+
+std::filesystem::path path_of(const std::string& database) {
   std::error_code unknown;
-  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(database), unknown);
-  return storage::sqlite::mount_of(path.parent_path().string()).type;
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(database), unknown);
+}
+
+}  // namespace
+
+std::string file_system_of(const std::string& database) {
+  return storage::sqlite::mount_of(path_of(database).parent_path().string()).type;
+}
+
+std::uint64_t log_bytes_of(const std::string& database) {
+  return storage::sqlite::size_of(path_of(database).string() + "-wal");
 }
 
 }  // namespace workflows

@@ -2,12 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <workflows/host.h>
+
 #include <array>
 #include <filesystem>
-#include <set>
+#include <map>
+#include <new>
 #include <string_view>
 
+#include "engine/values/json.h"
 #include "storage/sqlite/open_checks.h"
+#include "storage/sqlite/schema.h"
 #include "storage/sqlite/sqlite_store.h"
 
 namespace workflows::storage::sqlite {
@@ -32,7 +37,43 @@ struct Check {
 
 #define WORKFLOWS_SQL_NAMED "(SELECT name FROM workflows WHERE workflows.id = i.workflow), i.id, i.generation"
 
+// The entries of instance `i`, also where `prev` leads in a circle.
+#define WORKFLOWS_SQL_CHAIN                                                                                \
+  "WITH RECURSIVE chain(seq) AS (SELECT i.head UNION ALL SELECT prev FROM journal JOIN chain USING (seq) " \
+  "WHERE prev <> 0 AND prev < seq) "
+
 constexpr std::array kChecks = {
+    Check{"lost_workflow", "names",
+          "SELECT key, workflow FROM instances WHERE status <> 19 AND workflow NOT IN (SELECT id FROM workflows)",
+          "the instance with key {} is of workflow {}, which has no name", kRestore},
+    Check{"bad_name", "names",
+          "SELECT 'workflow', id, name FROM workflows WHERE NOT is_workflow_name(name) "
+          "UNION ALL SELECT 'the instance with key', key, id FROM instances WHERE status <> 19 AND NOT "
+          "is_instance_id(id)",
+          "{} {} is called '{}', which is no name that the engine gives", kRestore},
+    Check{"bad_generation", "names",
+          "SELECT " WORKFLOWS_SQL_NAMED
+          " FROM instances i WHERE status <> 19 AND generation NOT BETWEEN 1 AND 2147483647",
+          "{}/{} has a generation {}, which is none that the engine gives", kRestore},
+    Check{"unknown_status", "statuses",
+          "SELECT " WORKFLOWS_SQL_NAMED ", status FROM instances i WHERE status <> 19 AND NOT is_status(status)",
+          "{}/{}@{} has status {}, which this library does not know", kRestore},
+    Check{"unknown_kind", "histories",
+          "SELECT seq, 'kind', kind FROM journal WHERE instance <> 0 AND NOT is_entry_kind(kind) UNION ALL "
+          "SELECT seq, 'kind of step', step_kind FROM journal WHERE coalesce(step_kind, 0) <> 0 "
+          "AND NOT is_step_kind(step_kind)",
+          "entry {} has {} {}, which this library does not know", kRestore},
+    // The version of the code (27) stands as it is.
+    Check{"bad_json", "values",
+          "SELECT 'the params of the instance with key', key FROM instances "
+          "WHERE typeof(params) NOT IN ('null', 'integer') AND NOT is_json(params) "
+          "UNION ALL SELECT 'the value of entry', seq FROM journal "
+          "WHERE kind <> 27 AND typeof(value) NOT IN ('null', 'integer') AND NOT is_json(value) "
+          "UNION ALL SELECT 'the detail of entry', seq FROM journal WHERE detail IS NOT NULL AND NOT is_json(detail) "
+          "UNION ALL SELECT 'the payload of event', id FROM inbox "
+          "WHERE typeof(payload) NOT IN ('null', 'integer') AND NOT is_json(payload) "
+          "UNION ALL SELECT 'large value', id FROM blobs WHERE NOT is_json(data)",
+          "{} {} is not JSON", kRestore},
     Check{"broken_chain", "histories",
           "SELECT j.seq, j.instance, j.prev FROM journal j LEFT JOIN journal p ON p.seq = j.prev "
           "WHERE j.prev <> 0 AND (p.seq IS NULL OR p.instance <> j.instance OR j.prev >= j.seq)",
@@ -56,6 +97,9 @@ constexpr std::array kChecks = {
     Check{"orphan_events", "orphans",
           "SELECT count(*), min(id) FROM inbox WHERE instance NOT IN (SELECT key FROM instances) HAVING count(*) > 0",
           "{} events belong to no instance, the first is event {}", kRemoveByHand},
+    Check{"orphan_notices", "orphans",
+          "SELECT count(*), min(id) FROM notices WHERE owner NOT IN (SELECT id FROM owners) HAVING count(*) > 0",
+          "{} notices are for engines that do not exist, the first is notice {}", kRemoveByHand},
     Check{"orphan_values", "orphans",
           "SELECT count(*), min(id) FROM blobs WHERE id NOT IN ("
           "SELECT params FROM instances WHERE typeof(params) = 'integer' "
@@ -90,32 +134,86 @@ constexpr std::array kChecks = {
           "SELECT " WORKFLOWS_SQL_NAMED " FROM instances i WHERE i.status IN (1, 3) AND i.owner = 0",
           "{}/{}@{} is running, but belongs to no engine: nothing wakes it", kReport},
     Check{"waits_for_nothing", "wake-ups",
-          "SELECT " WORKFLOWS_SQL_NAMED
-          " FROM instances i WHERE i.status = 2 AND i.wake IS NULL AND i.unsettled = 0 AND NOT EXISTS ("
-          "WITH RECURSIVE chain(seq) AS (SELECT i.head UNION ALL SELECT prev FROM journal JOIN chain USING (seq) "
-          "WHERE prev <> 0) SELECT 1 FROM chain JOIN journal w ON w.seq = chain.seq AND w.kind = 7 WHERE NOT EXISTS ("
+          "SELECT " WORKFLOWS_SQL_NAMED " FROM instances i WHERE i.status = 2 AND i.wake IS NULL AND i.unsettled = 0 "
+          "AND NOT EXISTS (" WORKFLOWS_SQL_CHAIN
+          "SELECT 1 FROM chain JOIN journal w ON w.seq = chain.seq AND w.kind = 7 WHERE NOT EXISTS ("
           "SELECT 1 FROM chain c JOIN journal e ON e.seq = c.seq WHERE e.step = w.step AND e.kind IN (8, 9)))",
           "{}/{}@{} is waiting, but neither for a time nor for an event: nothing wakes it", kReport},
+    Check{"waits_without_timer", "wake-ups",
+          "SELECT " WORKFLOWS_SQL_NAMED
+          " FROM instances i WHERE i.status = 2 AND i.wake IS NULL AND i.unsettled = 0 AND EXISTS (" WORKFLOWS_SQL_CHAIN
+          "SELECT 1 FROM chain JOIN journal w ON w.seq = chain.seq AND w.kind IN (5, 7) AND w.deadline IS NOT NULL "
+          "WHERE NOT EXISTS (SELECT 1 FROM chain c JOIN journal e ON e.seq = c.seq "
+          "WHERE e.step = w.step AND e.kind IN (6, 8, 9, 10)))",
+          "{}/{}@{} waits for a time, but has no timer: nothing wakes it when the time has come", kReport},
     Check{"process_lost_often", "attempts",
           "SELECT " WORKFLOWS_SQL_NAMED ", count(*) FROM journal j JOIN instances i ON i.key = j.instance "
           "WHERE j.kind = 2 AND i.status < 16 AND j.value LIKE '{\"type\":\"ProcessLost\"%' GROUP BY i.key "
           "HAVING count(*) >= 3",
           "{}/{}@{} was running when the process died, {} times: it may be what kills it",
-          "Look at its step with `workflows inspect`, and pause or terminate it"},
+          "Look at its step with `workflows inspect`, and pause or terminate it", Severity::stuck},
     Check{"nobody_runs", "wake-ups",
           "SELECT (SELECT name FROM workflows WHERE workflows.id = i.workflow), count(*) FROM instances i "
           "WHERE i.owner = 0 AND i.status < 16 AND (i.status IN (0, 5) OR (i.status = 2 AND i.wake <= ?1)) "
           "AND i.updated <= ?1 GROUP BY i.workflow",
-          "{1} instances of workflow {0} could go on, and no engine has taken them for a minute",
-          "Start an engine that has this workflow", Severity::note},
+          "workflow {0} has instances that could go on, and no engine has taken them for a minute: {1}",
+          "Start an engine that has this workflow", Severity::stuck},
     Check{"diverged", "wake-ups",
           "SELECT " WORKFLOWS_SQL_NAMED
           " FROM instances i JOIN journal j ON j.seq = i.head WHERE i.status = 4 AND j.kind = 25 "
-          "AND j.value LIKE '%\"reason\":\"diverged\"%'",
+          "AND (j.value LIKE '%\"reason\":\"diverged\"%' OR j.value LIKE '%\"reason\": \"diverged\"%')",
           "{}/{}@{} is paused: the code diverged from its history",
           "`workflows inspect` shows where; run the code that it began with, or restart it from an earlier step",
-          Severity::note},
+          Severity::stuck},
 };
+
+// ---- what texts and numbers have to be, for SQL
+
+using Value = sqlite3_value*;
+
+std::string_view text_of(Value value) {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  return bytes == nullptr ? "" : std::string_view(bytes, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+}
+
+bool is_json(Value value) { return text_of(value).empty() || !values::json_problem(text_of(value)); }
+
+template <void (*Check)(std::string_view)>
+bool is_name(Value value) {
+  try {
+    Check(text_of(value));
+    return true;
+  } catch (const InvalidNameError&) { return false; }
+}
+
+template <class Enum>
+bool is_known(Value value) {
+  const auto number = sqlite3_value_int64(value);
+  const auto as_enum = static_cast<Enum>(number);
+  return static_cast<std::int64_t>(as_enum) == number && to_string(as_enum) != "unknown";
+}
+
+template <bool (*Holds)(Value)>
+void answer(sqlite3_context* context, int, Value* values) {
+  try {
+    sqlite3_result_int(context, Holds(values[0]) ? 1 : 0);
+  } catch (const std::bad_alloc&) { sqlite3_result_error_nomem(context); }
+}
+
+void define_functions(sqlite3* database) {
+  const auto define = [&](const char* name, void (*function)(sqlite3_context*, int, Value*)) {
+    sqlite3_create_function_v2(database, name, 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr, function, nullptr,
+                               nullptr, nullptr);
+  };
+  define("is_json", answer<is_json>);
+  define("is_workflow_name", answer<is_name<check_workflow_name>>);
+  define("is_instance_id", answer<is_name<check_instance_id>>);
+  define("is_status", answer<is_known<Status>>);
+  define("is_entry_kind", answer<is_known<EntryKind>>);
+  define("is_step_kind", answer<is_known<StepKind>>);
+}
+
+// ---- looking
 
 constexpr std::size_t kShownEach = 10;
 
@@ -155,30 +253,57 @@ void check_integrity(Connection& connection, std::vector<Finding>& findings) {
   }
 }
 
-void check_schema(Connection& connection, std::vector<Finding>& findings) {
-  std::set<std::string, std::less<>> known;
-  for (Query row(connection, "SELECT name FROM sqlite_schema"); row.next();) known.emplace(row.text(0));
-  constexpr std::array<std::string_view, 15> kNeeded = {"workflows",
-                                                        "instances",
-                                                        "journal",
-                                                        "inbox",
-                                                        "blobs",
-                                                        "owners",
-                                                        "notices",
-                                                        "instances_by_id",
-                                                        "instances_unfinished",
-                                                        "instances_expiring",
-                                                        "instances_removed",
-                                                        "inbox_by_instance",
-                                                        "inbox_event_ids",
-                                                        "inbox_untaken",
-                                                        "notices_by_owner"};
-  for (const auto name : kNeeded) {
-    if (known.contains(name)) continue;
+// What the tables and indexes of a new file are, by name.
+std::map<std::string, std::string> schema_of(Connection& connection) {
+  std::map<std::string, std::string> schema;
+  for (Query row(connection, "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
+       row.next();)
+    schema.emplace(row.text(0), row.text(1));
+  return schema;
+}
+
+// Returns whether the tables can be read. What others add beside ours is theirs, unless it acts on ours.
+bool check_schema(Connection& connection, std::vector<Finding>& findings) {
+  const auto find = [&](std::string message, std::string_view advice) {
     findings.push_back({.severity = Severity::problem,
                         .check = "schema",
-                        .message = fmt::format("the table or index {} is missing", name),
-                        .advice = std::string(kRestore)});
+                        .message = std::move(message),
+                        .advice = std::string(advice)});
+  };
+  Connection fresh(":memory:", Connection::Mode::read_write, Millis(0));
+  migrate(fresh, 0);
+  const auto expected = schema_of(fresh);
+  const auto found = schema_of(connection);
+  bool readable = true;
+  for (const auto& [name, sql] : expected) {
+    const auto here = found.find(name);
+    if (here != found.end() && here->second == sql) continue;
+    find(fmt::format("the table or index {} is {}", name, here == found.end() ? "missing" : "not as it was made"),
+         kRestore);
+    readable = false;
+  }
+  for (Query row(connection,
+                 "SELECT type, name, tbl_name FROM sqlite_schema WHERE type IN ('trigger', 'index') "
+                 "AND sql IS NOT NULL");
+       row.next();)
+    if (expected.contains(std::string(row.text(2))) && !expected.contains(std::string(row.text(1))))
+      find(fmt::format("the {} {} on the table {} is not the engine's", row.text(0), row.text(1), row.text(2)),
+           "Drop it, if you know what made it: it changes what is recorded, or may refuse it");
+  return readable;
+}
+
+// Nobody wakes what belongs to an engine that is gone, until another engine takes it over.
+void check_engines(Connection& connection, const std::vector<EngineInfo>& engines, std::vector<Finding>& findings) {
+  for (const EngineInfo& engine : engines) {
+    Query row(connection, "SELECT count(*) FROM instances WHERE owner = ?1 AND status < 16", engine.id);
+    row.next();
+    if (engine.alive || row.integer(0) == 0) continue;
+    findings.push_back({.severity = Severity::stuck,
+                        .check = "dead_engine",
+                        .message = fmt::format("engine {} is gone, and nothing wakes the unfinished instances that "
+                                               "belong to it: {}",
+                                               engine.id, row.integer(0)),
+                        .advice = "Start an engine that has their workflows: it takes them over at once"});
   }
 }
 
@@ -204,8 +329,9 @@ void check_file_system(const std::string& path, std::vector<Finding>& findings) 
                       .advice = "Put the database on a disk that stays, unless it may be lost"});
 }
 
-void check_wal(const std::string& path, std::uint64_t wal_bytes, std::vector<Finding>& findings) {
+void check_wal(const std::string& path, std::vector<Finding>& findings) {
   constexpr std::uint64_t kMany = 256 << 20;
+  const std::uint64_t wal_bytes = size_of(path + "-wal");
   if (wal_bytes < kMany) return;
   findings.push_back({.severity = Severity::problem,
                       .check = "wal_size",
@@ -224,17 +350,25 @@ std::expected<std::vector<Finding>, Error> SqliteStore::check(TimePoint now,
     progress(at);
     return read(work);  // each as of a moment of its own: a long one would keep the log from being moved
   };
+  define_functions(connection_->handle());
+  bool readable = false;
   auto done = look("the file", [&] { check_integrity(*connection_, findings); });
-  if (done) done = look("the tables", [&] { check_schema(*connection_, findings); });
-  const bool readable = findings.empty();
+  const bool is_whole = findings.empty();
+  if (done) done = look("the tables", [&] { readable = check_schema(*connection_, findings) && is_whole; });
   for (const Check& check : kChecks) {
     if (!done || !readable) break;
     done = look(check.looks_at, [&] { run(*connection_, check, now, findings); });
   }
+  if (done && readable)
+    done = look("engines", [&] {
+      const auto engines = this->engines();
+      if (!engines) throw Failed{engines.error()};
+      check_engines(*connection_, *engines, findings);
+    });
   if (!done) return std::unexpected(done.error());
   check_sqlite(findings);
   check_file_system(connection_->path(), findings);
-  if (const auto statistics = this->statistics(now)) check_wal(connection_->path(), statistics->wal_bytes, findings);
+  check_wal(connection_->path(), findings);
   return findings;
 }
 

@@ -24,11 +24,6 @@ bool may_write_beside(const std::string& path) {
   return may(path, W_OK) && may(path.substr(0, path.rfind('/') + 1), W_OK | X_OK);
 }
 
-std::uint64_t size_of(const std::string& path) {
-  struct stat info{};
-  return stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-}
-
 // As a URI, in which some characters mean something.
 std::string uri_of(const std::string& path) {
   std::string uri = "file:";
@@ -44,6 +39,11 @@ std::string uri_of(const std::string& path) {
 constexpr std::string_view kReopen = "Everything that was acknowledged is safe; reopen the database to go on";
 
 }  // namespace
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat info{};
+  return stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
 
 Failed failed(int code, const char* detail, const std::string& path, std::string_view doing) {
   const auto error = [&](ErrorCode kind, std::string_view text) {

@@ -27,6 +27,9 @@ struct Failed {
 // What a failed call of SQLite means to the user. `doing` completes "... failed".
 Failed failed(int code, const char* detail, const std::string& path, std::string_view doing);
 
+// Of a file; 0: it is not there.
+std::uint64_t size_of(const std::string& path);
+
 class Connection {
  public:
   // A reader has the file open for writing as well, where it may, because only so it can remove the side files that it

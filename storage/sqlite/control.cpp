@@ -168,7 +168,6 @@ void SqliteStore::remove_expired(TimePoint now, Collected& collected) {
   for (Query row(*connection_, sql::kExpired, now, kAtOnce); row.next();)
     expired.emplace_back(row.integer(0), std::string(row.text(1)), row.integer<std::uint32_t>(2));
   for (const auto& [workflow, id, generation] : expired) remove_generations(workflow, id, generation);
-  collected.rows += expired.size();
   collected.more |= expired.size() == kAtOnce;
 }
 

@@ -13,6 +13,7 @@ std::string list_statement(const ListQuery& query) {
   if (query.created_after) sql += " AND created > ?4";
   // Ids are ASCII: everything that begins with the prefix lies below the prefix and the last character there is.
   if (!query.id_prefix.empty()) sql += " AND id >= ?5 AND id < ?5 || char(0x10FFFF)";
+  if (query.newest_only) sql += " AND " WORKFLOWS_SQL_IS_NEWEST;
   return sql + " ORDER BY key LIMIT ?6";
 }
 

@@ -30,6 +30,8 @@ struct flock byte_lock(short type, std::int64_t byte) {
   return lock;
 }
 
+std::string beside(const std::string& database) { return database + "-owners"; }
+
 using Deadline = std::chrono::steady_clock::time_point;
 
 bool lock_until(LockFile& file, std::int64_t byte, Deadline deadline) {
@@ -44,7 +46,7 @@ bool lock_until(LockFile& file, std::int64_t byte, Deadline deadline) {
 
 }  // namespace
 
-LockFile::LockFile(const std::string& database) : path_(database + "-owners") {
+LockFile::LockFile(const std::string& database) : path_(beside(database)) {
   file_ = open(path_.c_str(), O_RDWR | O_CLOEXEC);
   if (file_ < 0 && errno == ENOENT) {
     struct stat info{};
@@ -82,6 +84,20 @@ void LockFile::fail(const char* doing) const {
        fmt::format("'{}': {} this file failed: {}. It lies next to the database, which needs it for its locks; "
                    "check that it and its folder can be written by this user",
                    path_, doing, std::strerror(errno))}};
+}
+
+LockWatch::LockWatch(const std::string& database)
+    : file_(open(beside(database).c_str(), O_RDONLY | O_CLOEXEC)), nobody_(file_ < 0 && errno == ENOENT) {}
+
+LockWatch::~LockWatch() {
+  if (file_ >= 0) close(file_);
+}
+
+std::optional<bool> LockWatch::held(std::int64_t byte) const {
+  if (nobody_) return false;
+  auto lock = byte_lock(F_WRLCK, byte);
+  if (file_ < 0 || fcntl(file_, F_OFD_GETLK, &lock) != 0) return std::nullopt;
+  return lock.l_type != F_UNLCK;
 }
 
 WriteLock::WriteLock(LockFile& file, Millis timeout) : file_(file) {

@@ -6,6 +6,7 @@
 // drops them the moment the process is gone. (A child made by fork keeps them alive until it closes the file or ends.)
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <workflows/time.h>
@@ -31,6 +32,25 @@ class LockFile {
 
   std::string path_;
   int file_ = -1;
+};
+
+// Owner n holds byte n, and this much further on another one if it was opened with durability normal.
+inline constexpr std::int64_t kForgetful = std::int64_t{1} << 61;
+
+// Who holds a byte, as seen by one who takes no lock and makes no file.
+class LockWatch {
+ public:
+  explicit LockWatch(const std::string& database);
+  ~LockWatch();
+  LockWatch(const LockWatch&) = delete;
+  LockWatch& operator=(const LockWatch&) = delete;
+
+  // Absent: this user may not know.
+  std::optional<bool> held(std::int64_t byte) const;
+
+ private:
+  int file_;
+  bool nobody_ = false;  // without the file nobody can
 };
 
 // The right to write, for as long as it lives. Throws Failed (store_busy) when it cannot be had within the timeout.

@@ -42,12 +42,14 @@ std::expected<Owner, Error> SqliteStore::open_owner(Millis lease) {
           {ErrorCode::store, fmt::format("byte {} of '{}' is locked: another program than the engine locks it, "
                                          "or the database was replaced by a copy while an engine used it",
                                          opened.id, locks_->path())}};
+    constexpr std::int64_t kFull = 2;
+    if (connection_->integer("PRAGMA synchronous") < kFull) locks_->try_lock(kForgetful + opened.id);
   });
   if (!written) {
-    if (opened.id != 0 && locks_) locks_->unlock(opened.id);
+    if (opened.id != 0 && locks_) unlock(opened.id);
     return std::unexpected(written.error());
   }
-  if (owner_.id != 0) locks_->unlock(owner_.id);
+  if (owner_.id != 0) unlock(owner_.id);
   owner_ = opened;
   heads_.clear();
   unsettled_entries_ = 0;
@@ -75,11 +77,32 @@ std::expected<void, Error> SqliteStore::close_owner(const Owner& owner) {
     give_back(owner.id, row.integer(0));
   });
   if (written && owner.id == owner_.id && owner.epoch == owner_.epoch) {
-    locks_->unlock(owner.id);
+    unlock(owner.id);
     owner_ = {};
     heads_.clear();
   }
   return written;
+}
+
+void SqliteStore::unlock(OwnerId owner) {
+  locks_->unlock(owner);
+  locks_->unlock(kForgetful + owner);
+}
+
+std::expected<std::vector<EngineInfo>, Error> SqliteStore::engines() {
+  std::vector<EngineInfo> engines;
+  const LockWatch locks(connection_->path());
+  const auto done = read([&] {
+    for (Query row(*connection_, sql::kOwners); row.next();) {
+      const OwnerId id = row.integer(0);
+      const bool lease_is_over = row.integer(2) != 0;
+      engines.push_back({.id = id,
+                         .alive = !lease_is_over && locks.held(id).value_or(true),
+                         .may_forget = locks.held(kForgetful + id).value_or(false)});
+    }
+  });
+  if (!done) return std::unexpected(done.error());
+  return engines;
 }
 
 std::vector<SqliteStore::DeadOwner> SqliteStore::dead_owners() {

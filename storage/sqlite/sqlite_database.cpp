@@ -47,11 +47,11 @@ void SqliteDatabase::prepare() {
   const auto connection = open_connection();
   connection->leave_file_alone_on_close();
   const auto version = check_header(*connection);
+  if (version == 0 && (options_.read_only || !options_.create))
+    throw Failed{{ErrorCode::store, fmt::format("'{}' is empty: nothing was recorded in it yet. An engine makes it a "
+                                                "database when it starts",
+                                                path_)}};
   if (options_.read_only) {
-    if (version == 0)
-      throw Failed{{ErrorCode::store, fmt::format("'{}' is empty: nothing was recorded in it yet. An engine makes it a "
-                                                  "database when it starts",
-                                                  path_)}};
     if (version != current_version())
       throw Failed{{ErrorCode::store_version,
                     fmt::format("'{}' has format version {}, and this library reads version {}. Open it once for "

@@ -58,6 +58,7 @@ class SqliteStore final : public Store {
   std::expected<std::vector<JournalEntry>, Error> journal(std::optional<std::int64_t> after,
                                                           std::uint32_t limit) override;
   std::expected<Statistics, Error> statistics(TimePoint now) override;
+  std::expected<std::vector<EngineInfo>, Error> engines() override;
   std::expected<std::vector<Finding>, Error> check(TimePoint now,
                                                    const std::function<void(std::string_view)>& progress) override;
 
@@ -122,6 +123,7 @@ class SqliteStore final : public Store {
     std::int64_t scan_from = 0;
   };
   std::vector<DeadOwner> dead_owners();
+  void unlock(OwnerId owner);
   std::uint32_t replace_dead();
   bool is_current(const Owner& owner);  // if so, entries are numbered after what is there
   void give_back(OwnerId owner, std::int64_t scan_from);

@@ -66,6 +66,37 @@ TEST_P(StoreContract, InstancesAreCountedByWorkflowAndStatus) {
   EXPECT_EQ(statistics.oldest_runnable, at(0));
 }
 
+TEST_P(StoreContract, S28_AnInstanceIsCountedAndListedByItsNewestGeneration) {
+  const auto store = connect();
+  create(*store, "a");
+  must(store->commit(batch(std::nullopt, Restart{.workflow = "order", .id = "a", .at = at(5)})));
+  EXPECT_THAT(must(store->statistics(at(0))).counts, ElementsAre(StatusCount{"order", Status::queued, 1}));
+  const auto newest = must(store->list({.newest_only = true}));
+  ASSERT_EQ(newest.size(), 1u);
+  EXPECT_EQ(newest.front().generation, 2u);
+  EXPECT_THAT(must(store->list({.status = Status::terminated, .newest_only = true})), IsEmpty());
+  EXPECT_EQ(must(store->list({})).size(), 2u);
+}
+
+TEST_P(StoreContract, S42_AnEngineLivesUntilItIsClosedOrGone) {
+  const auto looking = connect();
+  EXPECT_THAT(must(looking->engines()), IsEmpty());
+  auto dying = connect();
+  const auto gone = must(dying->open_owner(kHour));
+  const auto alive = [&] {
+    std::vector<std::pair<OwnerId, bool>> seen;
+    for (const auto& engine : must(looking->engines())) seen.emplace_back(engine.id, engine.alive);
+    return seen;
+  };
+  EXPECT_THAT(alive(), ElementsAre(std::pair(gone.id, true)));
+  EXPECT_EQ(must(looking->statistics(at(0))).engines, 1u);
+  dying.reset();
+  EXPECT_THAT(alive(), ElementsAre(std::pair(gone.id, false)));
+  EXPECT_EQ(must(looking->statistics(at(0))).engines, 0u);
+  const auto late = must(connect()->open_owner(Millis(0)));  // replaces it, and its own lease is over
+  EXPECT_THAT(alive(), ElementsAre(std::pair(late.id, false)));
+}
+
 TEST_P(StoreContract, TheJournalOfAllInstancesComesInOrderOfCommit) {
   const auto store = connect();
   const auto owner = must(store->open_owner(kHour));

@@ -1,6 +1,7 @@
-#include <sstream>
 // Code that changes while instances run, in the C++ API (S39, S40, S41).
 
+#include <array>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -178,8 +179,38 @@ TEST_F(CppDivergence, S41_AProgramAcceptsReplay) {
   EXPECT_NE(told.find("diverged  test/one\n"), std::string::npos);
   EXPECT_NE(told.find("do 'charge' #1"), std::string::npos);
   EXPECT_EQ(run("charge", {"replay", file(), "two"}).first, 3);
+  EXPECT_EQ(run("charge", {"replay", file(), "--json", "one"}).second,
+            R"({"workflow":"test","id":"one","generation":1,"outcome":"incomplete","report":""})"
+            "\n");
+  EXPECT_EQ(run("charge", {"replay", file(), "--all", "--status", "complete"}).second, "");
+  EXPECT_EQ(run("charge", {"replay", file(), "--all", "--workflow", "test", "--status", "waiting"}).second,
+            "incomplete  test/one\n");
+  for (const std::vector<std::string>& refused : {std::vector<std::string>{"--all", "one"},
+                                                  {"--status", "waiting", "one"},
+                                                  {"--all", "--status", "asleep"},
+                                                  {"--all", "--status"},
+                                                  {"--none"},
+                                                  {"--json"}}) {
+    std::vector<std::string> arguments = {"replay", file()};
+    arguments.insert(arguments.end(), refused.begin(), refused.end());
+    EXPECT_EQ(run("charge", arguments).first, 2) << refused.front();
+  }
   EXPECT_EQ(run("charge", {"replay", file() + ".none", "--all"}).first, 20);
   EXPECT_EQ(bodies_, 1);
+}
+
+TEST_F(CppDivergence, S41_AReplayOfAllGoesOverNewestGenerations) {
+  engine_ = start(code("charge"));
+  wait_until(engine_->create("test", {}, {.id = "one"}), Status::waiting);
+  engine_->client().restart({.workflow = "test", .id = "one"});
+  engine_->close();
+  ReplayCommand command;
+  command.add("test", code("charge"));
+  const std::string database = file();
+  const std::array<const char*, 4> argv = {"program", "replay", database.c_str(), "--all"};
+  std::ostringstream out;
+  EXPECT_EQ(command.run(4, argv.data(), out, out), 0);
+  EXPECT_EQ(out.str(), "incomplete  test/one@2\n");
 }
 
 TEST_F(CppDivergence, S41_GraphsBranchesAndNestedFunctionsAreReplayed) {

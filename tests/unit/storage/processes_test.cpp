@@ -38,6 +38,20 @@ TEST_F(Processes, LocksBelongToTheOpenFile) {
   EXPECT_TRUE(LockFile(path()).try_lock(7));
 }
 
+TEST_F(Processes, WhoOnlyLooksAtLocksTakesNoneAndMakesNoFile) {
+  write_file(path(), "");
+  EXPECT_EQ(LockWatch(path()).held(7), false);
+  EXPECT_FALSE(std::filesystem::exists(path().string() + "-owners"));
+  LockFile locks(path());
+  const LockWatch watch(path());
+  EXPECT_EQ(watch.held(7), false);
+  EXPECT_TRUE(locks.try_lock(7));
+  EXPECT_EQ(watch.held(7), true);
+  EXPECT_EQ(watch.held(8), false);
+  locks.unlock(7);
+  EXPECT_EQ(watch.held(7), false);
+}
+
 TEST_F(Processes, BusyIsNotAFailureOfTheStore) {
   const auto store = impatient();
   {

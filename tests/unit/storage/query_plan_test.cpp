@@ -117,6 +117,9 @@ TEST_F(QueryPlan, ListsWalkTheKeysUnlessAnIndexSuitsTheirFilter) {
   EXPECT_EQ(plan({.created_after = TimePoint()}), by_key);
   EXPECT_EQ(plan({.workflow = "w", .status = Status::errored, .created_after = TimePoint()}), by_key);
   EXPECT_EQ(plan({.id_prefix = "a"}), by_key);
+  EXPECT_THAT(plan({.newest_only = true}), HasSubstr(by_key));
+  EXPECT_THAT(plan({.newest_only = true}), HasSubstr("SEARCH later USING COVERING INDEX instances_by_id (workflow=? "
+                                                     "AND id=? AND generation>?)"));
   EXPECT_THAT(plan({.workflow = "w", .id_prefix = "a"}),
               HasSubstr("SEARCH instances USING INDEX instances_by_id (workflow=? AND id>? AND id<?)"));
   EXPECT_THAT(plan({.status = Status::waiting}),
