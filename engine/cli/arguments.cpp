@@ -16,8 +16,9 @@ namespace workflows::cli {
 namespace {
 
 std::string version_text() {
-  return fmt::format("workflows {}\nSQLite {}\nCLI11 {}\nfmt {}.{}.{}", WORKFLOWS_VERSION, sqlite_version(),
-                     CLI11_VERSION, FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100);
+  return fmt::format("workflows {}\nSQLite {}\nBoost.JSON {}\nCLI11 {}\nfmt {}.{}.{}", WORKFLOWS_VERSION,
+                     sqlite_version(), WORKFLOWS_BOOST_VERSION, CLI11_VERSION, FMT_VERSION / 10000,
+                     FMT_VERSION / 100 % 100, FMT_VERSION % 100);
 }
 
 // ISO 8601, or how long ago.
@@ -163,6 +164,9 @@ class Grammar {
     sub.add_option("--created-after", given->created_after, "Only younger ones: a time, or how long ago");
     sub.add_option("--id-prefix", given->request.query.id_prefix, "Only ids that begin with this");
     sub.add_option("--limit", given->request.limit, "At most so many")->check(number_from(0));
+    sub.add_flag_callback(
+        "--all-generations", [given] { given->request.query.newest_only = false; },
+        "Also generations that a restart has replaced");
     sub.add_flag("--count", given->request.count, "Only how many there are");
   }
 

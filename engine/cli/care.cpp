@@ -58,6 +58,7 @@ void print_counts(Console& console, const Statistics& statistics) {
   for (const Status status : statuses) head.emplace_back(to_string(status));
   head.emplace_back("TOTAL");
   Table table(head, 0);
+  std::vector<Row> rows;
   for (auto& [workflow, counts] : workflows) {
     Row row = {{harmless(workflow)}};
     std::uint64_t total = 0;
@@ -66,14 +67,38 @@ void print_counts(Console& console, const Statistics& statistics) {
       row.push_back({thousands(counts[status]), counts[status] == 0 ? Style::dim : look_of(status).style});
     }
     row.push_back({thousands(total)});
-    table.add(std::move(row));
+    table.measure(row);
+    rows.push_back(std::move(row));
   }
-  table.print(console);
+  table.print_head(console);
+  for (const Row& row : rows) table.print(console, row);
+}
+
+struct SeverityLook {
+  std::string_view glyph;
+  std::string_view word;
+  Style style;
+};
+
+SeverityLook look_of(Finding::Severity severity) {
+  switch (severity) {
+    case Finding::Severity::problem:
+      return {"✗", "problem", Style::red};
+    case Finding::Severity::stuck:
+      return {"!", "stuck", Style::yellow};
+    case Finding::Severity::note:
+      break;
+  }
+  return {"•", "note", Style::yellow};
+}
+
+bool has(const std::vector<Finding>& findings, Finding::Severity severity) {
+  return std::ranges::any_of(findings, [&](const Finding& finding) { return finding.severity == severity; });
 }
 
 std::string to_json(const Finding& finding) {
   return JsonObject()
-      .text("severity", finding.severity == Finding::Severity::problem ? "problem" : "note")
+      .text("severity", look_of(finding.severity).word)
       .text("check", finding.check)
       .text("message", finding.message)
       .text("advice", finding.advice)
@@ -81,18 +106,39 @@ std::string to_json(const Finding& finding) {
 }
 
 void print(Console& console, const Finding& finding) {
-  const bool problem = finding.severity == Finding::Severity::problem;
-  const auto mark = problem ? console.styled(Style::red, "✗ problem") : console.styled(Style::yellow, "• note   ");
+  const SeverityLook look = look_of(finding.severity);
+  const auto mark = console.styled(look.style, fmt::format("{} {:<7}", look.glyph, look.word));
   constexpr std::size_t kIndent = 11;
   console.paragraph(mark + "  ", kIndent, harmless(finding.message));
   console.paragraph(std::string(kIndent, ' '), kIndent, harmless(finding.advice) + ".");
 }
 
+std::string to_json(const EngineInfo& engine) {
+  return JsonObject()
+      .number("id", engine.id)
+      .flag("alive", engine.alive)
+      .text_or_null("durability", !engine.alive       ? ""
+                                  : engine.may_forget ? "normal"
+                                                      : "full")
+      .take();
+}
+
+// The file does not say: each engine decides for what it commits.
+std::string durability_of(const std::vector<EngineInfo>& engines) {
+  const auto alive = std::ranges::count_if(engines, &EngineInfo::alive);
+  const auto forgetful =
+      std::ranges::count_if(engines, [](const EngineInfo& engine) { return engine.alive && engine.may_forget; });
+  if (alive == 0)
+    return "no engine runs; what one commits survives a loss of power, unless it is opened with \"normal\"";
+  if (forgetful == 0) return fmt::format("full: what engines commit survives a loss of power (engines: {})", alive);
+  return fmt::format("normal: a loss of power may take the newest commits (of {} engines of {})", forgetful, alive);
+}
+
 // What the findings are to be seen against.
-void print_facts(Console& console, const std::string& file_system, std::uint64_t wal_bytes) {
+void print_facts(Console& console, const std::string& file_system, const std::vector<EngineInfo>& engines,
+                 std::uint64_t wal_bytes) {
   console.line(fmt::format("file system  {}", file_system.empty() ? "unknown" : harmless(file_system)));
-  console.paragraph("durability   ", 13,
-                    "full: commits survive a loss of power, unless an engine was opened with \"normal\"");
+  console.paragraph("durability   ", 13, durability_of(engines));
   console.line(fmt::format("log          {}", bytes(wal_bytes)));
   console.line(fmt::format("SQLite       {}", sqlite_version()));
 }
@@ -115,7 +161,7 @@ int stats(Context& context) {
       statistics.oldest_runnable
           ? fmt::format(", the oldest since {}", moment_and_relative(*statistics.oldest_runnable, console.now()))
           : "";
-  console.line(fmt::format("queued       {}{}", thousands(count_of(statistics, Status::queued)), oldest));
+  console.paragraph("queued       ", 13, fmt::format("{}{}", thousands(count_of(statistics, Status::queued)), oldest));
   console.line(
       fmt::format("steps        {:.2f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
   console.line(fmt::format("engines      {}", statistics.engines));
@@ -132,12 +178,12 @@ int collect_garbage(Context& context) {
   for (std::uint64_t part = kAtOnce; part >= kAtOnce;) {
     part = client.collect_garbage(kAtOnce);
     removed += part;
-    if (part >= kAtOnce) console.progress(fmt::format("removed {} entries", thousands(removed)));
+    if (part >= kAtOnce) console.progress(fmt::format("removed {} rows", thousands(removed)));
   }
   if (console.json())
     console.json_line(JsonObject().number("removed", removed).take());
   else
-    console.line(removed == 0 ? "Nothing to remove." : fmt::format("Removed {} entries.", thousands(removed)));
+    console.line(removed == 0 ? "Nothing to remove." : fmt::format("Removed {} rows.", thousands(removed)));
   return kOk;
 }
 
@@ -147,26 +193,32 @@ int doctor(Context& context) {
   const auto findings = database.check(console.now(), [&](std::string_view looked_at) {
     console.progress(fmt::format("looking at {} ...", looked_at));
   });
-  const bool sound = std::ranges::none_of(
-      findings, [](const Finding& finding) { return finding.severity == Finding::Severity::problem; });
+  const bool sound = !has(findings, Finding::Severity::problem);
+  const bool stuck = has(findings, Finding::Severity::stuck);
   const std::string file_system = file_system_of(context.database);
-  const std::uint64_t wal_bytes = database.statistics(console.now()).wal_bytes;
+  const std::uint64_t wal_bytes = log_bytes_of(context.database);
+  const bool readable = std::ranges::none_of(
+      findings, [](const Finding& finding) { return finding.check == "schema" || finding.check == "integrity"; });
+  const auto engines = readable ? database.engines() : std::vector<EngineInfo>();
   if (console.json()) {
     console.json_line(
         JsonObject()
             .flag("sound", sound)
             .raw("findings", json_array(findings, [](const Finding& finding) { return to_json(finding); }))
+            .raw("engines", json_array(engines, [](const EngineInfo& engine) { return to_json(engine); }))
             .text("sqlite", sqlite_version())
             .text_or_null("file_system", file_system)
             .number("wal_bytes", wal_bytes)
             .take());
   } else {
     for (const Finding& finding : findings) print(console, finding);
-    const auto verdict = sound ? console.styled(Style::green, "✓ sound") : console.styled(Style::red, "✗ not sound");
+    const auto verdict = !sound  ? console.styled(Style::red, "✗ not sound")
+                         : stuck ? console.styled(Style::yellow, "! sound, but instances are stuck")
+                                 : console.styled(Style::green, "✓ sound");
     console.line(fmt::format("{}  {}", verdict, harmless(context.database)));
-    print_facts(console, file_system, wal_bytes);
+    print_facts(console, file_system, engines, wal_bytes);
   }
-  return sound ? kOk : kFound;
+  return sound && !stuck ? kOk : kFound;
 }
 
 }  // namespace workflows::cli

@@ -15,7 +15,7 @@
 namespace workflows::cli {
 
 struct ListRequest {
-  ListQuery query{};
+  ListQuery query{.newest_only = true};
   std::optional<std::uint64_t> limit{};
   bool count = false;
 };

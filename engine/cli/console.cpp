@@ -20,7 +20,7 @@
 namespace workflows::cli {
 namespace {
 
-constexpr std::size_t kNarrowest = 40;
+constexpr std::size_t kNarrowest = 30;
 constexpr std::size_t kWidest = 1000;
 
 std::string_view environment(const char* name) {
@@ -58,7 +58,7 @@ void write(std::FILE* file, std::string_view text) {
 Console::Console()
     : terminal_(isatty(STDOUT_FILENO) == 1),
       colours_(terminal_ && environment("NO_COLOR").empty() && environment("TERM") != "dumb"),
-      error_terminal_(isatty(STDERR_FILENO) == 1),
+      error_terminal_(isatty(STDERR_FILENO) == 1 && environment("TERM") != "dumb"),
       width_(find_width(terminal_)),
       fixed_now_(values::parse_iso_time(environment("WORKFLOWS_CLI_NOW"))) {}
 

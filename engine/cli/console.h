@@ -53,7 +53,7 @@ class Console {
   bool json_ = false;
   bool terminal_ = false;
   bool colours_ = false;
-  bool error_terminal_ = false;
+  bool error_terminal_ = false;  // one on which a line can be written again
   bool progress_shown_ = false;
   std::optional<std::size_t> width_;
   std::optional<TimePoint> fixed_now_;  // tests compare whole outputs

@@ -123,14 +123,16 @@ namespace {
 HistoryDocument as_recorded(Context& context, const std::string& name) {
   if (names_a_file(name)) return parse_history(read_file(name));
   Maintenance& database = context.reading();
-  return {.history = database.client().history(find(database, name).key)};
+  return redact(database.client().history(find(database, name).key), Redaction::nothing);
 }
 
 }  // namespace
 
 Source load_source(Context& context, const std::string& name) {
   Source source{.label = "", .history = as_recorded(context, name).history};
-  source.label = names_a_file(name) ? harmless(name) : name_of(source.history.info);
+  source.label = names_a_file(name)            ? harmless(name)
+                 : name.find('@') != name.npos ? exact_name_of(source.history.info)
+                                               : name_of(source.history.info);
   source.history = redact(std::move(source.history), Redaction::sensitive).history;
   source.history.entries = EntryReader().read(std::move(source.history.entries));
   return source;

@@ -19,13 +19,15 @@ bool is_of_the_code(const Entry& entry) {
   return entry.kind < EntryKind::rollback_started || entry.kind >= EntryKind::instance_completed;
 }
 
-// What two runs are compared by: not when something happened, nor which engine it was.
+// What two runs are compared by: not when something happened, which engine it was, or how its JSON was laid out.
 Entry without_times(Entry entry) {
   entry.at = {};
   entry.began.reset();
   entry.deadline.reset();
   entry.event = 0;
   entry.source.clear();
+  entry.value = values::compact_json(entry.value);
+  entry.detail = values::compact_json(entry.detail);
   return entry;
 }
 
@@ -40,8 +42,8 @@ std::string message_of(const std::optional<Failure>& failure) {
 }
 
 bool same(const StepInfo& a, const StepInfo& b) {
-  return a.status == b.status && a.result == b.result && a.attempts.size() == b.attempts.size() &&
-         message_of(a.failure) == message_of(b.failure);
+  return a.status == b.status && values::compact_json(a.result) == values::compact_json(b.result) &&
+         a.attempts.size() == b.attempts.size() && message_of(a.failure) == message_of(b.failure);
 }
 
 struct Summary {
@@ -172,9 +174,10 @@ void print(Console& console, const Source& a, const Source& b, const Difference&
 int diff(Context& context, const std::string& first, const std::string& second) {
   const Source a = load_source(context, first);
   const Source b = load_source(context, second);
-  const Difference difference{.params = a.history.params != b.history.params,
-                              .first = first_difference(a.history, b.history),
-                              .steps = compare_steps(a.history, b.history)};
+  const Difference difference{
+      .params = values::compact_json(a.history.params) != values::compact_json(b.history.params),
+      .first = first_difference(a.history, b.history),
+      .steps = compare_steps(a.history, b.history)};
   if (context.console.json())
     context.console.json_line(to_json(a, b, difference));
   else

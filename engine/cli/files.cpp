@@ -49,7 +49,7 @@ int export_history(Context& context, const ExportRequest& request) {
   const auto document = redact(database.client().history(info.key), request.redaction);
   const std::string json = to_json(document);
   if (request.output == "-") {
-    context.console.is_terminal() ? context.console.json_line(json) : context.console.line(json);
+    context.console.json_line(json);
     return kOk;
   }
   check_is_elsewhere(request.output, context.database);

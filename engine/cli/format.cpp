@@ -14,6 +14,8 @@ namespace {
 
 namespace chrono = std::chrono;
 
+constexpr std::size_t kLeastBeforeHint = 7;
+
 }  // namespace
 
 std::string duration(Millis time) {
@@ -99,12 +101,20 @@ std::string status_text(const Console& console, Status status) {
 
 std::string preview(std::string_view json, std::size_t columns) {
   constexpr std::size_t kEnough = 4096;  // bytes; no line of a terminal shows more
-  std::string text = harmless(json.substr(0, kEnough));
+  const std::string_view part = json.substr(0, kEnough);
+  const bool has_lines = part.find_first_of("\n\r\t") != std::string_view::npos;
+  std::string text = harmless(has_lines ? values::compact_json(part) : part);
   if (json.size() <= kEnough && columns_of(text) <= columns) return text;
   const std::string hint = fmt::format(" ({}; --json shows all)", bytes(json.size()));
-  constexpr std::size_t kLeast = 10;
-  if (columns < hint.size() + kLeast) return cut(text, columns);
+  if (columns < hint.size() + kLeastBeforeHint) return shortened(text, columns);
   return cut(text, columns - hint.size()) + hint;
+}
+
+std::string shortened(std::string_view text, std::size_t columns) {
+  constexpr std::string_view kHint = " (--json)";
+  if (columns_of(text) <= columns) return std::string(text);
+  if (columns < kHint.size() + kLeastBeforeHint) return cut(text, columns);
+  return cut(text, columns - kHint.size()).append(kHint);
 }
 
 std::string summary(const Failure& failure) {
@@ -113,8 +123,12 @@ std::string summary(const Failure& failure) {
 }
 
 std::string name_of(const InstanceInfo& info) {
-  const auto generation = info.generation > 1 ? fmt::format("@{}", info.generation) : "";
-  return fmt::format("{}/{}{}", harmless(info.workflow), harmless(info.id), generation);
+  if (info.generation > 1) return exact_name_of(info);
+  return fmt::format("{}/{}", harmless(info.workflow), harmless(info.id));
+}
+
+std::string exact_name_of(const InstanceInfo& info) {
+  return fmt::format("{}/{}@{}", harmless(info.workflow), harmless(info.id), info.generation);
 }
 
 std::string step_label(std::string_view name, std::uint32_t occurrence) {

@@ -29,10 +29,14 @@ std::string status_text(const Console& console, Status status);
 
 // A recorded value on one line of at most so many columns; of a longer one it says how long it is.
 std::string preview(std::string_view json, std::size_t columns);
+// At most so many columns; of more it says how to see all.
+std::string shortened(std::string_view text, std::size_t columns);
 // "shop.CardDeclined: no money"
 std::string summary(const Failure& failure);
 // "order/order-17", "order/order-17@2"
 std::string name_of(const InstanceInfo& info);
+// The same where there are older generations: "order/order-17@1"
+std::string exact_name_of(const InstanceInfo& info);
 // "charge", "charge (2)"
 std::string step_label(std::string_view name, std::uint32_t occurrence);
 

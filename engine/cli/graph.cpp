@@ -59,10 +59,20 @@ class Tree {
   std::set<std::uint32_t> shown_;
 };
 
+// Mermaid takes #35; for a character, and <b> for HTML.
+std::string for_mermaid(std::string_view label) {
+  std::string escaped;
+  for (const char c : label)
+    escaped += std::string_view("#\"<>&").find(c) == std::string_view::npos
+                   ? std::string(1, c)
+                   : fmt::format("#{};", static_cast<unsigned>(c));
+  return escaped;
+}
+
 void print_mermaid(Console& console, const std::vector<StepInfo>& steps) {
   console.line("graph TD");
   for (const StepInfo& step : steps)
-    console.line(fmt::format("  s{}[\"{}\"]:::{}", step.number, replaced(label_of(step), "\"", "#quot;"), step.status));
+    console.line(fmt::format("  s{}[\"{}\"]:::{}", step.number, for_mermaid(label_of(step)), step.status));
   for (const StepInfo& step : steps)
     for (const auto number : step.depends) console.line(fmt::format("  s{} --> s{}", number, step.number));
   console.line("  classDef failed stroke:#c00\n  classDef timed_out stroke:#c00\n  classDef running stroke:#06c");

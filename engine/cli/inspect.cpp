@@ -34,7 +34,7 @@ class Page {
   void print() {
     print_head();
     if (!picture_.steps.empty()) console_.line();
-    print_timeline(console_, info(), picture_.steps, now_);
+    print_timeline(console_, info(), picture_.steps, now_, picture_.served ? Bodies::running : Bodies::nowhere);
     print_events();
     print_wake_ups();
     print_outcome();
@@ -43,12 +43,21 @@ class Page {
  private:
   const InstanceInfo& info() const { return picture_.history.info; }
 
+  std::string name() const { return picture_.generations.size() > 1 ? exact_name_of(info()) : name_of(info()); }
+
+  // All generations have the time of creation of the first.
+  TimePoint began() const {
+    const auto& entries = picture_.history.entries;
+    if (info().generation == 1 || entries.empty()) return info().created;
+    const Entry& first = entries.front().entry;
+    return first.began.value_or(first.at);
+  }
+
   void print_head() {
-    console_.line(
-        fmt::format("{}  {}", status_text(console_, info().status), console_.styled(Style::bold, name_of(info()))));
+    console_.line(fmt::format("{}  {}", status_text(console_, info().status), console_.styled(Style::bold, name())));
     field("created", moment_and_relative(info().created, now_));
     if (is_finished(info().status)) {
-      const auto took = duration(info().updated - info().created);
+      const auto took = duration(info().updated - began());
       field("finished", fmt::format("{}, after {}", moment_and_relative(info().updated, now_), took));
     } else {
       field("changed", moment_and_relative(info().updated, now_));
@@ -57,7 +66,8 @@ class Page {
       field("generation", fmt::format("{} of {}", info().generation, picture_.generations.front().generation));
     if (!picture_.versions.empty())
       field("version", harmless(fmt::format("{}", fmt::join(picture_.versions, ", then "))));
-    if (info().owner != 0) field("owner", fmt::format("engine {}", info().owner));
+    if (info().owner != 0)
+      field("owner", fmt::format("engine {}{}", info().owner, picture_.served ? "" : ", which is gone"));
     if (info().expires) field("kept until", moment_and_relative(*info().expires, now_));
     field("params", preview(picture_.history.params, room()));
     if (!picture_.status.reason.empty()) print_reason();
@@ -96,8 +106,15 @@ class Page {
     title("EVENTS that no wait has taken");
     for (const InboxEvent* event : waiting) {
       const std::string head = fmt::format("  {}  {}  ", harmless(event->type), relative(event->at, now_));
+      constexpr std::size_t kLeast = 12;
+      const std::size_t width = console_.some_width();
       const std::size_t used = columns_of(head);
-      console_.line(head + preview(event->payload, console_.some_width() - std::min(used, console_.some_width() - 20)));
+      if (used + kLeast <= width) {
+        console_.line(head + preview(event->payload, width - used));
+      } else {  // a line of its own
+        console_.line(cut(head, width));
+        console_.line("    " + preview(event->payload, width - 4));
+      }
     }
   }
 
@@ -110,13 +127,16 @@ class Page {
   std::string words_of(const WakeUp& wake_up) const {
     const std::string step = values::quoted(harmless(wake_up.step));
     const std::string until = wake_up.at ? fmt::format(" {}", moment_and_relative(*wake_up.at, now_)) : "";
-    if (wake_up.source == "resume") return "when it is resumed: workflows resume " + harmless(info().id);
+    const bool is_to_pause = info().status == Status::waiting_for_pause;
+    if (wake_up.source == "resume")
+      return fmt::format("when it is resumed: workflows resume {}/{}", harmless(info().workflow), harmless(info().id));
+    if (wake_up.source == "body" && is_to_pause) return fmt::format("is paused when the body of {} has ended", step);
     if (wake_up.source == "body") return fmt::format("when the body of {} has ended", step);
     if (wake_up.source == "timer") return fmt::format("when the time of {} has come:{}", step, until);
     if (wake_up.source == "event")
       return fmt::format("when event {} arrives for {}{}{}", values::quoted(wake_up.event_type), step,
                          wake_up.at ? ", or at" : "", until);
-    if (info().owner != 0) return "as soon as its engine gets to it";
+    if (picture_.served) return "as soon as its engine gets to it";
     return fmt::format("when an engine runs that has workflow {}", harmless(info().workflow));
   }
 
@@ -167,7 +187,7 @@ class Page {
 int inspect(Context& context, const std::string& name) {
   Maintenance& database = context.reading();
   const InstanceInfo info = find(database, name);
-  Picture picture = picture_of(database.client().history(info.key));
+  Picture picture = picture_of(database.client().history(info.key), database.engines(), context.console.now());
   picture.generations = database.client().generations(info.workflow, info.id);
   if (context.console.json())
     context.console.json_line(to_json(picture));

@@ -69,6 +69,7 @@ std::string to_json(const StepInfo& step) {
 std::string to_json(const WakeUp& wake_up) {
   return JsonObject()
       .text("source", wake_up.source)
+      .text_or_null("step_kind", wake_up.step_kind == StepKind{} ? "" : to_string(wake_up.step_kind))
       .text_or_null("step", wake_up.step)
       .number("count", wake_up.occurrence)
       .time("at", wake_up.at)
@@ -80,6 +81,7 @@ std::string to_json(const Picture& picture) {
   const auto text = [](const std::string& version) { return values::encode_json_string(version); };
   return JsonObject()
       .raw("instance", to_json(picture.history.info))
+      .flag("served", picture.served)
       .raw("generations", json_array(picture.generations, [](const auto& info) { return to_json(info); }))
       .raw("versions", json_array(picture.versions, text))
       .raw("params", recorded_json(picture.history.params))
@@ -115,7 +117,8 @@ std::string to_json(const InstanceInfo& info, const RecordedEntry& recorded) {
       .time("deadline", entry.deadline)
       .text_or_null("event_type", entry.event_type)
       .text_or_null("source", entry.source)
-      .raw("value", recorded_json(entry.value))
+      .raw("value",
+           entry.kind == EntryKind::version ? values::encode_json_string(entry.value) : recorded_json(entry.value))
       .take();
 }
 

@@ -34,24 +34,37 @@ std::string wait_of(const InstanceInfo& info, TimePoint now) {
   return info.wake ? relative(*info.wake, now) : "for an event";
 }
 
-// Without the time of creation if there is little room: that of the last change says more.
-template <class Cells>
-Cells fitted(Cells cells, const Console& console) {
-  constexpr std::size_t kRoomForCreated = 80;
-  constexpr std::ptrdiff_t kCreated = 3;
-  if (console.width().value_or(kRoomForCreated) < kRoomForCreated) cells.erase(cells.begin() + kCreated);
-  return cells;
-}
+constexpr std::size_t kId = 2;
 
-Row row_of(const InstanceInfo& info, TimePoint now) {
+Row row_of(const InstanceInfo& info, const ListRequest& request, TimePoint now) {
   const Look look = look_of(info.status);
-  const auto id = info.generation > 1 ? fmt::format("{}@{}", info.id, info.generation) : info.id;
+  const bool is_old_or_newer = info.generation > 1 || !request.query.newest_only;
+  const auto id = is_old_or_newer ? fmt::format("{}@{}", info.id, info.generation) : info.id;
   return {{fmt::format("{} {}", look.glyph, to_string(info.status)), look.style},
           {harmless(info.workflow)},
-          {harmless(id)},
+          {.text = harmless(id), .is_id = true},
           {moment(info.created)},
           {relative(info.updated, now), Style::dim},
           {wait_of(info, now)}};
+}
+
+using Page = std::vector<InstanceInfo>;
+
+void print_table(Client& client, const ListRequest& request, Console& console) {
+  const TimePoint now = console.now();
+  // A narrow terminal goes without the time of creation first: that of the last change says more.
+  Table table({"STATUS", "WORKFLOW", "ID", "CREATED", "CHANGED", "WAITS"}, 1, {3, 4, 5});
+  bool any = false;
+  for_each_page(client, request, [&](const Page& page) {
+    any |= !page.empty();
+    for (const InstanceInfo& info : page) table.measure(row_of(info, request, now));
+  });
+  if (!any) return console.line("No instances.");
+  table.print_head(console);
+  for_each_page(client, request, [&](const Page& page) {
+    for (const InstanceInfo& info : page) table.print(console, row_of(info, request, now));
+  });
+  if (table.cuts(kId)) console.paragraph("", 0, "Ids are cut to fit; --json has them whole.");
 }
 
 }  // namespace
@@ -59,24 +72,17 @@ Row row_of(const InstanceInfo& info, TimePoint now) {
 int list(Context& context, const ListRequest& request) {
   Client& client = context.reading().client();
   Console& console = context.console;
-  const std::vector<std::string> head = {"STATUS", "WORKFLOW", "ID", "CREATED", "CHANGED", "WAITS"};
-  Table table(fitted(head, console), 2);
-  std::uint64_t count = 0;
-  for_each_page(client, request, [&](const std::vector<InstanceInfo>& page) {
-    count += page.size();
-    if (request.count) return;
-    for (const InstanceInfo& info : page) {
-      if (console.json())
-        console.json_line(to_json(info));
-      else
-        table.add(fitted(row_of(info, console.now()), console));
-    }
-    if (!console.json() && count > 0) table.print(console);
-  });
-  if (request.count)
+  if (request.count) {
+    std::uint64_t count = 0;
+    for_each_page(client, request, [&](const Page& page) { count += page.size(); });
     console.line(console.json() ? JsonObject().number("count", count).take() : std::to_string(count));
-  else if (count == 0 && !console.json())
-    console.line("No instances.");
+  } else if (console.json()) {
+    for_each_page(client, request, [&](const Page& page) {
+      for (const InstanceInfo& info : page) console.json_line(to_json(info));
+    });
+  } else {
+    print_table(client, request, console);
+  }
   return kOk;
 }
 

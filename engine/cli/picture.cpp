@@ -11,6 +11,7 @@ namespace {
 
 WakeUp wake_up_of(const StepInfo& step, std::string source) {
   return {.source = std::move(source),
+          .step_kind = step.kind,
           .step = step.name,
           .occurrence = step.occurrence,
           .at = step.deadline,
@@ -31,14 +32,24 @@ std::vector<WakeUp> of_steps(const std::vector<StepInfo>& steps) {
   return found;
 }
 
-std::vector<WakeUp> wake_ups_of(const InstanceInfo& info, const std::vector<StepInfo>& steps) {
-  if (is_finished(info.status)) return {};
-  if (info.status == Status::paused) return {{.source = "resume"}};
-  std::vector<WakeUp> found;
-  if (info.owner == 0) found.push_back({.source = "engine"});
-  const auto more = of_steps(steps);
-  found.insert(found.end(), more.begin(), more.end());
-  if (found.empty()) found.push_back({.source = "engine"});
+bool is_due(const WakeUp& wake_up, const std::vector<InboxEvent>& inbox, TimePoint now) {
+  const auto came = [&](const InboxEvent& event) { return !event.taken && event.type == wake_up.event_type; };
+  return (wake_up.at && *wake_up.at <= now) || std::ranges::any_of(inbox, came);
+}
+
+std::vector<WakeUp> wake_ups_of(const Picture& picture, TimePoint now) {
+  const Status status = picture.history.info.status;
+  const bool is_to_pause = status == Status::waiting_for_pause;
+  if (is_finished(status)) return {};
+  if (status == Status::paused) return {{.source = "resume"}};
+  std::vector<WakeUp> found = of_steps(picture.steps);
+  if (is_to_pause || !picture.served)  // where no engine is, no body runs; a pause stops the timers
+    std::erase_if(found,
+                  [&](const WakeUp& each) { return (each.source == "body") != (is_to_pause && picture.served); });
+  const auto due = [&](const WakeUp& each) { return is_due(each, picture.history.inbox, now); };
+  if (!picture.served && (status != Status::waiting || std::ranges::any_of(found, due))) found.clear();
+  if (!picture.served || found.empty()) found.insert(found.begin(), WakeUp{.source = "engine"});
+  if (is_to_pause) found.push_back({.source = "resume"});
   return found;
 }
 
@@ -57,7 +68,7 @@ std::vector<std::string> versions_of(const InstanceHistory& history) {
 
 }  // namespace
 
-Picture picture_of(InstanceHistory history) {
+Picture picture_of(InstanceHistory history, const std::vector<EngineInfo>& engines, TimePoint now) {
   Picture picture{.history = redact(std::move(history), Redaction::sensitive).history,
                   .steps = {},
                   .status = {},
@@ -65,7 +76,9 @@ Picture picture_of(InstanceHistory history) {
                   .versions = {}};
   picture.steps = steps_of(picture.history);
   picture.status = status_of(picture.history);
-  picture.wake_ups = wake_ups_of(picture.history.info, picture.steps);
+  picture.served = std::ranges::any_of(
+      engines, [&](const EngineInfo& engine) { return engine.alive && engine.id == picture.history.info.owner; });
+  picture.wake_ups = wake_ups_of(picture, now);
   picture.versions = versions_of(picture.history);
   return picture;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <workflows/database_info.h>
 #include <workflows/history.h>
 #include <workflows/instance_info.h>
 
@@ -14,6 +15,7 @@ namespace workflows::cli {
 // What lets an unfinished instance go on.
 struct WakeUp {
   std::string source;  // "engine", "body", "timer", "event", "resume"
+  StepKind step_kind{};
   std::string step{};  // its name
   std::uint32_t occurrence = 0;
   std::optional<TimePoint> at{};
@@ -27,8 +29,9 @@ struct Picture {
   std::vector<WakeUp> wake_ups;
   std::vector<std::string> versions;        // of the code, in the order in which they ran
   std::vector<InstanceInfo> generations{};  // newest first
+  bool served = false;                      // an engine that lives has it
 };
 
-Picture picture_of(InstanceHistory history);
+Picture picture_of(InstanceHistory history, const std::vector<EngineInfo>& engines, TimePoint now);
 
 }  // namespace workflows::cli

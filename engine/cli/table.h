@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,29 +14,35 @@ namespace workflows::cli {
 struct Cell {
   std::string text;  // harmless
   Style style = Style::plain;
+  bool is_id = false;  // its end tells it from others
 };
 using Row = std::vector<Cell>;
 
-// May be printed in parts: a column gets wider when a later part needs it.
+// Every row is measured before the first is printed, so that each column stands where it is to the end.
 class Table {
  public:
-  // `flexible`: the column that gives way first when the terminal is too narrow; then it is the widest.
-  Table(std::vector<std::string> head, std::size_t flexible) : head_(std::move(head)), flexible_(flexible) {}
+  // What gives way when the terminal is too narrow: the `spare` columns go, in this order; then the `flexible` one gets
+  // narrower, and then the widest.
+  Table(std::vector<std::string> head, std::size_t flexible, std::vector<std::size_t> spare = {});
 
-  void add(Row row) { rows_.push_back(std::move(row)); }
-  // Prints what was added since. The first time with the head.
-  void print(Console& console);
+  void measure(const Row& row);
+  void print_head(Console& console);
+  void print(Console& console, const Row& row) const;
+  // After the head: something of this column may be cut.
+  bool cuts(std::size_t column) const { return widths_[column] < needed_[column]; }
 
  private:
-  void measure();
-  void fit(std::optional<std::size_t> available);
-  std::string format(const Console& console, const Row& row) const;
+  void fit(std::size_t available);
+  std::size_t total() const;
+  std::string shown(const Cell& cell, std::size_t column) const;
 
   std::vector<std::string> head_;
   std::size_t flexible_;
-  std::vector<Row> rows_;
-  std::vector<std::size_t> needed_;  // by what was printed so far
+  std::vector<std::size_t> spare_;
+  std::vector<std::size_t> needed_;
   std::vector<std::size_t> widths_;
+  std::set<std::size_t> left_out_;
+  bool is_fitted_ = false;
 };
 
 }  // namespace workflows::cli

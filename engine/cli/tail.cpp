@@ -82,7 +82,7 @@ class TailAll {
     if (console_.json())
       console_.json_line(to_json(info, shown));
     else
-      console_.line(entry_line(console_, shown.entry, cut(name_of(info), console_.some_width() / 3)));
+      console_.line(entry_line(console_, shown.entry, cut_inside(name_of(info), console_.some_width() / 3)));
   }
 
   // Empty: it was removed meanwhile.

@@ -86,6 +86,12 @@ std::string cut(std::string_view text, std::size_t columns) {
   return std::string(text);
 }
 
+std::string cut_inside(std::string_view text, std::size_t columns) {
+  if (text.size() <= columns || columns < 3) return cut(text, columns);
+  const std::size_t end = columns / 2;
+  return fmt::format("{}…{}", text.substr(0, columns - 1 - end), text.substr(text.size() - end));
+}
+
 std::vector<std::string> wrapped(std::string_view text, std::size_t columns) {
   std::vector<std::string> lines(1);
   while (!text.empty()) {

@@ -18,6 +18,8 @@ std::string harmless_lines(std::string_view text);
 std::size_t columns_of(std::string_view text);
 // Cut to at most so many columns, with an ellipsis if anything is cut. Requires: harmless text.
 std::string cut(std::string_view text, std::size_t columns);
+// The same, but of names that begin alike the end stays. Requires: ASCII.
+std::string cut_inside(std::string_view text, std::size_t columns);
 // On lines of at most so many columns, broken at spaces; a longer word has a line of its own. At least one line.
 std::vector<std::string> wrapped(std::string_view text, std::size_t columns);
 std::string padded(std::string text, std::size_t columns);

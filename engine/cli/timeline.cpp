@@ -21,9 +21,10 @@ std::string_view kind_word(StepKind kind) { return kind == StepKind::wait_for_ev
 
 class Timeline {
  public:
-  Timeline(Console& console, const InstanceInfo& info, const std::vector<StepInfo>& steps, TimePoint now)
-      : console_(console), steps_(steps), now_(now) {
+  Timeline(Console& console, const InstanceInfo& info, const std::vector<StepInfo>& steps, TimePoint now, Bodies bodies)
+      : console_(console), steps_(steps), now_(now), bodies_(bodies) {
     finished_ = is_finished(info.status);
+    if (info.status == Status::paused || info.status == Status::waiting_for_pause) stands_still_since_ = info.updated;
     fix_axis(info);
     fix_columns();
   }
@@ -53,7 +54,8 @@ class Timeline {
     const std::size_t others = kIndent + kTimeColumns + 4;
     const std::size_t most = width > others + kMinBarColumns + 4 ? width - others - kMinBarColumns : 4;
     name_columns_ = std::min({name_columns_, kMaxNameColumns, most});
-    bar_columns_ = std::max(kMinBarColumns, width - std::min(width, others + name_columns_));
+    bar_columns_ = width - std::min(width, others + name_columns_);
+    if (bar_columns_ < kMinBarColumns) bar_columns_ = 0;
   }
 
   void print_head() const {
@@ -61,8 +63,8 @@ class Timeline {
     const std::string to = duration(to_ - from_);
     const std::size_t used = columns_of(from) + columns_of(to);
     const std::string axis = from + std::string(bar_columns_ - std::min(bar_columns_, used), ' ') + to;
-    const std::string head = fmt::format("  {}  {}  {}  {}", padded("KIND", kKindColumns),
-                                         padded("STEP", name_columns_), padded("TIME", kTimeColumns), axis);
+    const std::string head = fmt::format("  {}  {}  {}{}", padded("KIND", kKindColumns), padded("STEP", name_columns_),
+                                         padded("TIME", kTimeColumns), bar_columns_ == 0 ? "" : "  " + axis);
     console_.line(console_.styled(Style::bold, head));
   }
 
@@ -98,12 +100,14 @@ class Timeline {
   }
 
   void print_wait(const StepInfo& step) const {
+    if (step.status == "running" && bodies_ == Bodies::nowhere) detail(Style::yellow, "no engine runs its body now");
     if (!step.deadline) {
       if (!step.event_type.empty())
         detail(Style::blue, fmt::format("waits for event {}", values::quoted(step.event_type)));
       return;
     }
-    const std::string when = moment_and_relative(*step.deadline, now_);
+    const std::string when =
+        stands_still_since_ ? time_left(*step.deadline) : moment_and_relative(*step.deadline, now_);
     if (step.status == "retrying")
       detail(Style::yellow, fmt::format("next attempt {}", when));
     else if (step.event_type.empty())
@@ -112,10 +116,15 @@ class Timeline {
       detail(Style::blue, fmt::format("waits for event {} until {}", values::quoted(step.event_type), when));
   }
 
+  // A pause stops the timers.
+  std::string time_left(TimePoint deadline) const {
+    return duration(std::max(deadline - *stands_still_since_, Millis(0))) + " after it is resumed";
+  }
+
   std::size_t room() const { return console_.some_width() - kIndent; }
 
   void detail(Style style, std::string_view text) const {
-    const std::string shown = console_.width() ? cut(text, room()) : std::string(text);
+    const std::string shown = console_.width() ? shortened(text, room()) : std::string(text);
     console_.line(std::string(kIndent, ' ') + console_.styled(style, shown));
   }
 
@@ -127,7 +136,7 @@ class Timeline {
 
   // A body is solid, time that merely passes is light.
   std::string bar_of(const StepInfo& step) const {
-    if (!step.began) return "";
+    if (!step.began || bar_columns_ == 0) return "";
     std::vector<std::string_view> cells(bar_columns_, " ");
     const auto fill = [&](TimePoint from, TimePoint to, std::string_view with) {
       for (std::size_t column = column_of(from); column <= column_of(to); ++column) cells[column] = with;
@@ -142,7 +151,9 @@ class Timeline {
   Console& console_;
   const std::vector<StepInfo>& steps_;
   TimePoint now_;
+  Bodies bodies_;
   bool finished_ = false;
+  std::optional<TimePoint> stands_still_since_{};
   TimePoint from_{};  // the axis
   TimePoint to_{};
   TimePoint open_until_{};  // where the bars of what has not ended end
@@ -152,8 +163,9 @@ class Timeline {
 
 }  // namespace
 
-void print_timeline(Console& console, const InstanceInfo& info, const std::vector<StepInfo>& steps, TimePoint now) {
-  if (!steps.empty()) Timeline(console, info, steps, now).print();
+void print_timeline(Console& console, const InstanceInfo& info, const std::vector<StepInfo>& steps, TimePoint now,
+                    Bodies bodies) {
+  if (!steps.empty()) Timeline(console, info, steps, now, bodies).print();
 }
 
 }  // namespace workflows::cli

@@ -38,15 +38,15 @@ def _names(request: Request, workflow: str) -> list[str]:
             f"{request['targets'][0]!r} is the workflow {workflow!r}, and {request['workflow']!r} was asked for."
         )
     with Client(request["db"]) as client:
-        infos = client.list(workflow, request["status"] or None)
-        return list(dict.fromkeys(f"{workflow}/{info.id}" for info in infos))
+        newest = {info.id: info for info in client.list(workflow)}  # a later generation comes later
+    return [f"{workflow}/{id}" for id, info in newest.items() if request["status"] in ("", info.status)]
 
 
 def _line(request: Request, name: str, history: History, result: testing.ReplayResult) -> str:
     workflow, id = history.native.workflow, history.native.id
     if request["json"]:
-        shown = {"workflow": workflow, "id": id, "outcome": result.outcome, "report": result.report}
-        return json.dumps(shown)
+        shown = {"workflow": workflow, "id": id, "generation": history.native.generation}
+        return json.dumps({**shown, "outcome": result.outcome, "report": result.report})
     report = f"\n{harmless(result.report)}" if result.outcome == "diverged" else ""
     is_whole = "/" in name or "." in name  # which no id has
     label = name if is_whole else f"{workflow}/{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ def run(request: Request) -> int:
         output = asyncio.run(_run(request, workflow, params))
     except KeyboardInterrupt:
         if request["id"]:
-            again = f"workflows run {request['targets'][0]} --id {request['id']} --db {request['db']}"
+            again = shlex.join(
+                ["workflows", "run", request["targets"][0], "--id", request["id"], "--db", request["db"]]
+            )
             print(f"\nStopped. The instance is safe: `{harmless(again)}` goes on.", file=sys.stderr)
         raise
     say(harmless(output) if sys.stdout.isatty() else output)

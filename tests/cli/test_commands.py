@@ -1,6 +1,7 @@
 """What each command does, and that its JSON has the shape that is documented."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ def test_every_reading_command_gives_json_of_its_shape(shop: Cli) -> None:
     assert shop.json("diff", "diff", "o-1", "o-2", code=1)["params_equal"] is False
     assert shop.json("diff", "diff", "o-1", "o-1")["equal"] is True
     assert shop.json("stats", "stats")["counts"][0] == {"workflow": "order", "status": "paused", "instances": 1}
-    assert shop.json("doctor", "doctor")["sound"] is True
-    assert shop.json("doctor", "doctor")["wal_bytes"] == 0
+    assert shop.json("doctor", "doctor", code=1)["sound"] is True  # one has diverged
+    assert shop.json("doctor", "doctor", code=1)["wal_bytes"] == 0
     assert shop.json("history", "export", "o-1")["redacted"] is True
 
 
@@ -156,7 +157,7 @@ def test_every_command_has_help_with_an_example(shop: Cli) -> None:
 
 def test_the_version_names_the_libraries(shop: Cli) -> None:
     libraries = [line.split()[0] for line in shop.ok("--version").splitlines()]
-    assert libraries == ["workflows", "SQLite", "CLI11", "fmt"]
+    assert libraries == ["workflows", "SQLite", "Boost.JSON", "CLI11", "fmt"]
 
 
 def test_an_exported_history_comes_back_the_same(shop: Cli, tmp_path: Path) -> None:
@@ -244,10 +245,25 @@ def test_a_history_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     assert cli.json("doctor", "doctor")["sound"] is True
 
 
-def test_a_column_of_a_long_list_grows_with_what_comes_later(tmp_path: Path) -> None:
+def test_the_columns_of_a_long_list_stand_where_they_are_to_the_end(tmp_path: Path) -> None:
     with workflows.Client(tmp_path / "long.db") as client:
         for number in range(1001):
             client.create("order", id=f"{'long-' * (number // 1000)}{number}")
-    lines = Cli(tmp_path / "long.db").ok("list").splitlines()
+    lines = Cli(tmp_path / "long.db", columns=None).ok("list").splitlines()
     assert len(lines) == 1002
     assert "long-1000" in lines[-1]
+    created = lines[0].index("CREATED")
+    assert {line[created : created + 2] for line in lines[1:]} == {"20"}
+
+
+def test_removed_rows_are_counted_once(tmp_path: Path) -> None:
+    cli = imported(tmp_path, History("order", "o-1").complete(1, None), History("order", "o-2").complete(1, None))
+    cli.ok("delete", "o-1")
+    assert cli.ok("gc") == "Removed 2 rows.\n"  # an instance, and the entry of its history
+
+
+def test_the_schemas_list_every_code_and_kind() -> None:
+    codes = re.findall(r"X\((\w+), \w+, \d+\)", (ROOT / "include/workflows/error.h").read_text())
+    assert SCHEMAS["$defs"]["error_code"]["enum"] == ["usage", *codes, "unexpected"]
+    kinds = re.findall(r"\{EntryKind::\w+, \"(\w+)\"\}", (ROOT / "engine/values/journal.cpp").read_text())
+    assert SCHEMAS["$defs"]["entry_kind"]["enum"] == kinds

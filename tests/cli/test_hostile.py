@@ -60,9 +60,19 @@ def test_a_file_that_is_not_ours_is_refused_and_not_touched(tmp_path: Path, kind
     assert before is None or state_of(tmp_path) == before
 
 
-def test_an_empty_file_is_told_from_an_old_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [["list"], ["pause", "o-1"], ["send-event", "o-1", "paid"], ["gc"]])
+def test_an_empty_file_is_told_from_an_old_one_and_stays_empty(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "empty.db").touch()
-    assert "is empty" in Cli(tmp_path / "empty.db").error("list")["message"]
+    assert "is empty" in Cli(tmp_path / "empty.db").error(*arguments)["message"]
+    assert [(file.name, file.stat().st_size) for file in tmp_path.iterdir()] == [("empty.db", 0)]
+
+
+def test_a_name_that_is_missing_fails_every_command_alike(own_shop: Cli) -> None:
+    with sqlite3.connect(own_shop.db) as database:
+        database.execute("DELETE FROM workflows")
+    database.close()
+    for command in ("list", "stats"):
+        assert own_shop.error(command)["code"] == "store_corrupt"
 
 
 def test_a_file_of_a_newer_version_is_refused(own_shop: Cli) -> None:
@@ -100,17 +110,45 @@ def test_a_damaged_file_is_an_error_or_a_finding(own_shop: Cli) -> None:
         ("UPDATE instances SET owner = 5 WHERE id = 'o-3'", "unknown_owner"),
         ("UPDATE instances SET owner = 5 WHERE id = 'o-2'", "finished_with_owner"),
         ("UPDATE instances SET status = 1 WHERE id = 'o-3'", "running_without_owner"),
-        ("UPDATE instances SET status = 2 WHERE id = 'o-3'", None),  # it waits for an event
+        ("UPDATE instances SET status = 2, wake = 0 WHERE id = 'o-3'", None),  # it sleeps
         ("UPDATE instances SET status = 2, head = 15 WHERE id = 'o-3'", "waits_for_nothing"),
         ("DROP INDEX inbox_untaken", "schema"),
+        ("ALTER TABLE inbox DROP COLUMN payload", "schema"),
+        ("CREATE TRIGGER t AFTER INSERT ON journal BEGIN DELETE FROM journal; END", "schema"),
+        ("CREATE INDEX i ON journal(step)", "schema"),
+        ("CREATE TABLE notes(text)", None),  # somebody's own
+        # Chains that lead in a circle, of an instance whose waits are looked for.
+        (
+            "UPDATE instances SET status = 2 WHERE id = 'o-3'; UPDATE journal SET prev = seq WHERE seq = 16",
+            "broken_chain",
+        ),
+        (
+            "UPDATE instances SET status = 2 WHERE id = 'o-3'; UPDATE journal SET prev = 18 WHERE seq = 16",
+            "broken_chain",
+        ),
+        ("DELETE FROM workflows", "lost_workflow"),
+        ("UPDATE workflows SET name = 'or' || char(27) || 'der'", "bad_name"),
+        ("UPDATE instances SET id = 'o' || char(27) WHERE id = 'o-2'", "bad_name"),
+        ("UPDATE instances SET generation = 0 WHERE id = 'o-2'", "bad_generation"),
+        ("UPDATE instances SET status = 99 WHERE id = 'o-2'", "unknown_status"),
+        ("UPDATE instances SET status = -1 WHERE id = 'o-2'", "unknown_status"),
+        ("UPDATE journal SET kind = 99 WHERE seq = 5", "unknown_kind"),
+        ("UPDATE journal SET step_kind = 99 WHERE seq = 5", "unknown_kind"),
+        ("UPDATE journal SET value = '{bad' WHERE seq = 1", "bad_json"),
+        ("UPDATE journal SET detail = '{bad' WHERE seq = 1", "bad_json"),
+        ("UPDATE instances SET params = '{bad' WHERE id = 'o-2'", "bad_json"),
+        ("UPDATE inbox SET payload = '{bad'", "bad_json"),
+        ("INSERT INTO notices(owner, instance, kind) VALUES(99, 99, 1)", "orphan_notices"),
+        ("UPDATE instances SET status = 2, head = 17 WHERE id = 'o-3'", "waits_without_timer"),  # of the sleep
     ],
 )
 def test_the_doctor_finds_what_is_wrong(own_shop: Cli, damage: str, check: str | None) -> None:
     with sqlite3.connect(own_shop.db) as database:
         database.execute("PRAGMA wal_autocheckpoint = 0")
-        database.execute(damage)
+        database.executescript(damage)
     database.close()
-    report = own_shop.json("doctor", "doctor", code=0 if check is None else 1)
+    report = own_shop.json("doctor", "doctor", code=1)  # one that diverged is stuck in any case
+    assert report["sound"] is (check is None)
     problems = {finding["check"] for finding in report["findings"] if finding["severity"] == "problem"}
     assert (check in problems) if check else not problems
     assert all(finding["advice"] for finding in report["findings"])
@@ -215,6 +253,28 @@ def test_json_that_was_given_on_many_lines_stays_on_one(own_shop: Cli, tmp_path:
     own_shop.ok("send-event", "o-3", "approved", f"@{tmp_path}/event.json")
     (line,) = own_shop("--json", "inspect", "o-3").out.splitlines()
     assert json.loads(line)["events"][-1]["payload"] == {"by": "eve"}
+
+
+def test_an_export_is_one_line_whatever_its_values_look_like(own_shop: Cli) -> None:
+    own_shop.ok("send-event", "o-3", "approved", '{\n "by":\r\n "eve"\n}')
+    assert own_shop.ok("export", "o-3").count("\n") == 1
+
+
+def test_white_space_between_tokens_is_no_content(own_shop: Cli, tmp_path: Path) -> None:
+    own_shop.ok("send-event", "o-3", "approved", '{\n "by":\t[1, "a  b"]\n}')
+    assert "approved  " in (shown := own_shop.ok("inspect", "o-3"))
+    assert '{"by":[1,"a  b"]}' in shown
+    exported = own_shop.ok("export", "o-1", "--sensitive")
+    (tmp_path / "as-is.json").write_text(exported)
+    (tmp_path / "pretty.json").write_text(json.dumps(json.loads(exported), indent=2))
+    assert "They are the same" in own_shop.ok("diff", str(tmp_path / "as-is.json"), str(tmp_path / "pretty.json"))
+
+
+def test_a_generation_that_none_could_follow_is_refused(tmp_path: Path) -> None:
+    history = complete_order()
+    history.instance["generation"] = 2**32 - 1
+    (tmp_path / "last.json").write_text(history.document())
+    assert "generation" in Cli(tmp_path / "new.db").error("import", str(tmp_path / "last.json"))["message"]
 
 
 def test_a_history_is_not_written_over_the_database(own_shop: Cli) -> None:

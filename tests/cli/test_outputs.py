@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli_support import GOLDEN, PYTHON, ROOT, Cli, check_golden
-from histories import complete_order, failed_order, hostile, imported
+from histories import History, complete_order, failed_order, hostile, imported
 
 READING = {
     "list": ["list"],
@@ -88,6 +88,12 @@ def test_gaps_between_generations_are_found(tmp_path: Path) -> None:
     answer = cli("diff", "o-2@1", "o-2")
     assert answer.code == 1
     assert "steps the same: 1\nsteps only of A: do charge\n" in answer.out
+
+
+def test_the_labels_of_a_mermaid_graph_are_texts(tmp_path: Path) -> None:
+    cli = imported(tmp_path, History("order", "o-1").do('a #35; <b>"b"</b> & c', 0, 1, 1).pause(2))
+    drawn = cli.ok("graph", "o-1", "--format", "mermaid")
+    assert 's0["a #35;35; #60;b#62;#34;b#34;#60;/b#62; #38; c"]:::completed' in drawn
 
 
 def test_the_readme_shows_real_output() -> None:

@@ -265,6 +265,14 @@ def test_s41_code_is_replayed_against_generations_and_files(cli: Cli, tmp_path: 
     assert "--sensitive" in cli.error(*with_code)["message"]
 
 
+def test_s41_a_replay_of_all_goes_over_newest_generations(cli: Cli) -> None:
+    cli.ok("run", "shop:order", "--id", "o-1")
+    cli.ok("restart", "o-1")
+    assert cli.json_lines("replayed", "replay", "--all", "shop:order", "--status", "complete") == []
+    (newest,) = cli.json_lines("replayed", "replay", "--all", "shop:order")
+    assert (newest["id"], newest["generation"]) == ("o-1", 2)
+
+
 def test_a_replay_stops_in_the_debugger_at_a_step_with_the_values_it_had(cli: Cli) -> None:
     cli.ok("run", "shop:order", "--id", "o-1")
     debugging = subprocess.run(

@@ -9,7 +9,7 @@ import pytest
 
 from cli_support import Cli
 from cli_terminal import Terminal
-from histories import History, hostile, imported
+from histories import History, failure, hostile, imported
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -24,7 +24,7 @@ def test_colours_are_for_terminals_that_want_them(shop: Cli) -> None:
     assert "\x1b" not in shop.ok("inspect", "o-1")
 
 
-@pytest.mark.parametrize("columns", [40, 60, 132])
+@pytest.mark.parametrize("columns", [30, 40, 60, 132])
 def test_lines_fit_the_terminal(shop: Cli, columns: int) -> None:
     commands = [
         ["inspect", "o-1"],
@@ -39,6 +39,39 @@ def test_lines_fit_the_terminal(shop: Cli, columns: int) -> None:
         with Terminal(shop, *arguments, columns=columns) as terminal:
             lines = COLOUR.sub("", terminal.rest()).splitlines()
         assert max(map(len, lines)) <= columns, lines
+
+
+UUIDS = ["0190f3a2-77c1-7d31-9f00-3b1a5e6c7d01", "0190f3a2-77c1-7d31-9f00-3b1a5e6c7d02"]
+
+
+def test_ids_are_whole_on_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    cli = imported(tmp_path, *(History("order", id).pause(1) for id in UUIDS))
+    assert all(id in replace(cli, columns=80).ok("list") for id in UUIDS)
+
+
+def test_ids_that_do_not_fit_are_told_apart_with_a_hint(tmp_path: Path) -> None:
+    cli = replace(imported(tmp_path, *(History("order", id).pause(1) for id in UUIDS)), columns=40)
+    lines = cli.ok("list").splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[1] != lines[2]
+    assert " ".join(lines[3:]) == "Ids are cut to fit; --json has them whole."
+    lines = replace(cli, columns=80).ok("tail").splitlines()
+    assert len({line.split()[0] for line in lines}) == 2
+
+
+def test_what_is_cut_says_how_to_see_all_on_a_narrow_terminal(tmp_path: Path) -> None:
+    what = failure("builtins.OSError", "a long story " * 10)
+    history = History("order", "o-1", "p" * 200).do("charge", 1, 2, "r" * 200, failures=((0, 1, what),)).pause(3)
+    cli = imported(tmp_path, history)
+    for columns in (30, 45, 100):
+        assert replace(cli, columns=columns).ok("inspect", "o-1").count("--json") == 3
+
+
+def test_no_line_is_written_again_where_the_terminal_cannot(own_shop: Cli, tmp_path: Path) -> None:
+    with Terminal(own_shop, "doctor") as terminal:
+        assert "\x1b[K" in terminal.rest()
+    with Terminal(own_shop, "doctor", TERM="dumb") as terminal:
+        assert "\x1b" not in terminal.rest()
 
 
 def test_nothing_hostile_reaches_the_terminal(tmp_path: Path) -> None:

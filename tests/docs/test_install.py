@@ -26,3 +26,5 @@ def test_the_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
     assert Path(where.stdout.strip()).is_relative_to(tmp_path / "fresh")
     script = subprocess.run([tmp_path / "fresh/bin/workflows", "--version"], capture_output=True, text=True, check=True)
     assert script.stdout.startswith("workflows ")
+    installed = Path(where.stdout.strip()).parent
+    assert all((installed / name).is_file() for name in ("JSON.md", "schemas.json"))

@@ -46,6 +46,14 @@ TEST(CliText, IsCutBetweenCharacters) {
   EXPECT_EQ(cut("abc", 0), "");
 }
 
+TEST(CliText, NamesThatBeginAlikeAreCutInside) {
+  EXPECT_EQ(cut_inside("abcdefgh", 8), "abcdefgh");
+  EXPECT_EQ(cut_inside("abcdefgh", 6), "ab…fgh");
+  EXPECT_EQ(columns_of(cut_inside("abcdefgh", 6)), 6u);
+  EXPECT_EQ(cut_inside("abcdefgh", 5), "ab…gh");
+  EXPECT_EQ(cut_inside("abcdefgh", 1), "…");
+}
+
 TEST(CliText, NoTextIsWiderThanItIsCutTo) {
   const std::string text = "a長e\u0301\U0001F469\u200d\U0001F469b naïve";
   for (std::size_t columns = 0; columns < 20; ++columns) EXPECT_LE(columns_of(cut(text, columns)), columns) << columns;
