@@ -15,6 +15,7 @@ from support import PATIENCE_S, opened
 
 BUILD = Path(os.environ.get("WORKFLOWS_BUILD", Path(__file__).resolve().parents[2] / "build/release"))
 PROGRAMS = 150
+COMMAND = [str(BUILD / "tests/simulation"), "--print", "--seeds"]
 
 
 class FlakyError(Exception):
@@ -121,13 +122,14 @@ async def end_of(engine: workflows.Engine, said: dict[str, Any]) -> dict[str, An
 
 
 def predictions() -> list[dict[str, Any]]:
-    command = [str(BUILD / "tests/simulation"), "--print", "--seeds", str(PROGRAMS)]
-    lines = subprocess.run(command, capture_output=True, check=True, text=True, timeout=PATIENCE_S).stdout.splitlines()
+    lines = subprocess.run(
+        [*COMMAND, str(PROGRAMS)], capture_output=True, check=True, text=True, timeout=PATIENCE_S
+    ).stdout.splitlines()
     return [json.loads(line) for line in lines]
 
 
 async def test_programs_come_to_what_the_model_says() -> None:
     async with opened(":memory:", interpreted) as engine:
-        for said in predictions():
+        for seed, said in enumerate(predictions(), 1):
             end = await end_of(engine, said)
-            assert end == {key: said[key] for key in end}, json.dumps(said["program"])
+            assert end == {key: said[key] for key in end}, f"seed {seed}: {' '.join(COMMAND)} 1 --first {seed}"
