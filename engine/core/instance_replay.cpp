@@ -179,7 +179,8 @@ void Instance::replay_of_instance(Entry& entry) {
 }
 
 // Outcome k was delivered after all steps with `after` <= k had been asked for, and after `need` of those that were
-// asked for next. Counts stand for the steps that left no record.
+// asked for next. Numbers stand for the steps that left no record; after a restart, which numbers what it keeps anew,
+// they tell nothing of the order.
 void Instance::note_asking_order() {
   gates_.assign(order_.size(), 0);
   const auto raise = [&](std::size_t delivery, std::uint32_t asked) {
@@ -189,12 +190,17 @@ void Instance::note_asking_order() {
     const Step& step = steps_[ticket];
     if (step.key == nullptr || step.kind == StepKind::rollback) continue;
     recorded_.push_back(ticket);
-    raise(step.after, ticket + 1);
+  }
+  std::ranges::sort(recorded_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
+  std::uint32_t known = 0;
+  for (const Ticket ticket : recorded_) {
+    const Step& step = steps_[ticket];
+    ++known;
+    raise(step.after, restarted_ ? known : ticket + 1);
     if (step.after > 0) raise(step.after - 1, step.need);
   }
   for (std::size_t k = 1; k < gates_.size(); ++k) gates_[k] = std::max(gates_[k], gates_[k - 1]);
   unasked_ = static_cast<std::uint32_t>(recorded_.size());
-  std::ranges::sort(recorded_, {}, [&](Ticket ticket) { return std::pair(steps_[ticket].after, ticket); });
 }
 
 // The code has asked for all that it had asked for when the next outcome was delivered first; if that is a new one, for

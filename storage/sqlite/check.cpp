@@ -137,7 +137,8 @@ constexpr std::array kChecks = {
           "SELECT " WORKFLOWS_SQL_NAMED " FROM instances i WHERE i.status = 2 AND i.wake IS NULL AND i.unsettled = 0 "
           "AND NOT EXISTS (" WORKFLOWS_SQL_CHAIN
           "SELECT 1 FROM chain JOIN journal w ON w.seq = chain.seq AND w.kind = 7 WHERE NOT EXISTS ("
-          "SELECT 1 FROM chain c JOIN journal e ON e.seq = c.seq WHERE e.step = w.step AND e.kind IN (8, 9)))",
+          "SELECT 1 FROM chain c JOIN journal e ON e.seq = c.seq WHERE e.step = w.step "
+          "AND (e.kind IN (8, 9) OR (e.kind = 10 AND e.seq > w.seq))))",
           "{}/{}@{} is waiting, but neither for a time nor for an event: nothing wakes it", kReport},
     Check{"waits_without_timer", "wake-ups",
           "SELECT " WORKFLOWS_SQL_NAMED

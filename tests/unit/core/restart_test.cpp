@@ -51,6 +51,31 @@ TEST(Restart, S28_AParallelBranchThatDoesNotFollowTheStepIsKept) {
   EXPECT_THAT(kept_of(kBranches, {"y"}), ElementsAre("a", "x", "b"));
 }
 
+TEST(Restart, S28_WhatIsAskedForAnewAmongWhatWasKeptHoldsNothingBackOnReplay) {
+  using namespace std::chrono_literals;
+  const auto begin = [](Life& life) {
+    life.sleep("nap", 1s);
+    life.sleep("nap", 2h);
+    life.wait("wait", "paid", 1h);
+  };
+  Life first;
+  begin(first);
+  first.advance(1s);
+  first.timer("nap#1");
+  first.commit();
+  EXPECT_EQ(first.value("race", "0"), "0");
+  first.crash();
+
+  Life second(kept(first.journal(), {"nap", 2, StepKind::sleep}).entries);
+  begin(second);
+  EXPECT_EQ(second.value("race", "1"), "0");
+  Life third = second.crash();
+  begin(third);
+  third.expect({"arm nap#2 +7200000", "arm wait#1 +3600000", "resolve nap#1 null"});
+  EXPECT_EQ(third.value("race", "1"), "0");
+  EXPECT_FALSE(third.instance().replaying());
+}
+
 TEST(Restart, S28_OfAGraphExactlyTheDependentsAreDropped) {
   EXPECT_THAT(kept_of(kDiamond, {"left"}), ElementsAre("fetch", "right"));
   EXPECT_THAT(kept_of(kDiamond, {"join"}), ElementsAre("fetch", "left", "right"));
