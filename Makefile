@@ -30,6 +30,7 @@ bench-report: build
 
 crash: build
 	$(PYTHON) tests/crash/run.py $(BUILD)
+	WORKFLOWS_TURNS=60 $(PYTHON) -m pytest -q tests/python/test_exits.py -k every_await
 
 # Every moment at which the disk, its power or the memory can fail.
 faults: build

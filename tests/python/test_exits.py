@@ -3,8 +3,10 @@ signal says; none hangs, crashes the interpreter, or loses or repeats what was c
 """
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -130,7 +132,7 @@ def test_however_a_program_ends_its_work_goes_on_where_it_was(way: str, tmp_path
     assert (tmp_path / "log").read_text().splitlines() == ["first", "second", "second"]
 
 
-# Counted in turns of the loop: the interrupt meets the creation, each step and the end.
+# Counted in turns of the loop: the interrupt meets the creation and the steps.
 INTERRUPT = """
 def turn(left):
     if left == 0:
@@ -151,6 +153,131 @@ def test_ctrl_c_at_any_turn_of_the_loop_stops_the_program_and_not_the_work(turns
     assert log.count("first") <= 2
     assert log[-1] == "second"
     assert "first" not in log[log.index("second") :]
+
+
+EVERY_AWAIT = """
+import asyncio, contextlib, signal, sys, workflows
+
+place, turns = sys.argv[1], int(sys.argv[2])
+
+def turn(left):
+    if left == 0:
+        signal.raise_signal(signal.SIGINT)
+    else:
+        asyncio.get_running_loop().call_soon(turn, left - 1)
+
+def at(name):
+    global place
+    if name == place:
+        place = ""
+        turn(turns)
+
+def note(line):
+    with open("log", "a") as file:
+        file.write(line + "\\n")
+
+@workflows.workflow
+async def all_of_it(event, step):
+    async def take_back(ctx, error, output):
+        at("rollback")
+        await asyncio.sleep(0)
+        note("take back")
+
+    @step.do("book", rollback=take_back)
+    async def book():
+        note("book")
+
+    @step.do("retried", config={"retries": {"limit": 9, "delay": "20 ms"}})
+    async def retried(ctx):
+        if ctx.attempt == 1:
+            at("retry delay")
+            raise RuntimeError
+        note("retried")
+
+    @step.do("left")
+    async def left():
+        await asyncio.sleep(0)
+        note("left")
+
+    @step.do("right")
+    def right():
+        note("right")
+
+    @step.do("both", depends=[left, right], concurrent=True)
+    async def both(left, right):
+        note("both")
+
+    async def branch(number):
+        @step.do(f"branch {number}")
+        async def run():
+            await asyncio.sleep(0)
+            note(f"branch {number}")
+        await run()
+
+    await book()
+    at("sleep")
+    await step.sleep("nap", "20 ms")
+    at("wait_for_event")
+    await step.wait_for_event("go", "go")
+    await retried()
+    at("gather")
+    await asyncio.gather(branch(1), branch(2))
+    at("graph")
+    await both()
+    raise workflows.NonRetryableError("take it back")
+
+async def main():
+    at("open")
+    async with workflows.Engine("workflows.db", workflows=[all_of_it]) as engine:
+        at("create")
+        instance = await engine.create(all_of_it, id="a", on_conflict="return")
+        with contextlib.suppress(workflows.InstanceFinishedError):
+            await instance.send_event("go", event_id="go")
+        with contextlib.suppress(workflows.WorkflowFailedError):
+            await instance.result()
+        taken_back = (await instance.status()).rollback.compensated
+        at("exit of async with")
+    engine = workflows.Engine("workflows.db", workflows=[all_of_it])
+    await engine.open()
+    at("close")
+    await engine.close()
+    print(*(step.name for step in taken_back))
+
+asyncio.run(main())
+"""
+PLACES = ("open", "create", "sleep", "wait_for_event", "retry delay", "gather", "graph", "rollback",
+          "exit of async with", "close")  # fmt: skip
+# How many turns of the loop after it; `make crash` takes more.
+TURNS = range(int(os.environ.get("WORKFLOWS_TURNS", "2")))
+BODIES = ("book", "retried", "left", "right", "both", "branch 1", "branch 2", "take back")
+
+
+def run_every_await(folder: Path, place: str, turns: int) -> tuple[int, str, str]:
+    ended = subprocess.run(
+        [sys.executable, "-c", EVERY_AWAIT, place, str(turns)], cwd=folder, text=True, capture_output=True,
+        timeout=PATIENCE_S, check=False, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("place", PLACES)
+def test_ctrl_c_at_every_await_ends_the_program_and_not_the_work(place: str, turns: int, tmp_path: Path) -> None:
+    code, _, errors = run_every_await(tmp_path, place, turns)
+    if code != -signal.SIGINT:  # many turns later everything may be over, or asyncio be at its own end
+        assert turns > 0, errors
+        assert place in {"exit of async with", "close"}, errors
+        assert code == 0 or "KeyboardInterrupt" in errors
+    assert "Fatal Python error" not in errors
+    database = tmp_path / "workflows.db"
+    if database.exists():
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert run_every_await(tmp_path, "nowhere", 0)[:2] == (0, "book\n")
+    log = (tmp_path / "log").read_text().splitlines()
+    assert set(log) == set(BODIES)
+    assert max(log.count(body) for body in BODIES) <= 2
+    assert log.count("book") == 1 or place == "create"
 
 
 def test_the_collector_may_look_at_every_moment(tmp_path: Path) -> None:
