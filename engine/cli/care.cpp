@@ -162,11 +162,12 @@ int stats(Context& context) {
           ? fmt::format(", the oldest since {}", moment_and_relative(*statistics.oldest_runnable, console.now()))
           : "";
   console.paragraph("queued       ", 13, fmt::format("{}{}", thousands(count_of(statistics, Status::queued)), oldest));
-  console.line(
-      fmt::format("steps        {:.2f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
+  console.paragraph(
+      "steps        ", 13,
+      fmt::format("{:.2f}/s over the last {}", steps_per_second(statistics), duration(statistics.recent)));
   console.line(fmt::format("engines      {}", statistics.engines));
-  console.line(
-      fmt::format("file         {}, and {} in its log", bytes(statistics.file_bytes), bytes(statistics.wal_bytes)));
+  console.paragraph("file         ", 13,
+                    fmt::format("{}, and {} in its log", bytes(statistics.file_bytes), bytes(statistics.wal_bytes)));
   return kOk;
 }
 

@@ -43,6 +43,7 @@ int tail_one(Context& context, const TailRequest& request) {
 // An instance of which an entry was shown.
 struct Tailed {
   InstanceInfo info{};
+  std::string name{};
   EntryReader reader{};
 };
 
@@ -73,8 +74,8 @@ class TailAll {
 
   void show(const JournalEntry& entry) {
     auto known = tailed_.find(entry.instance);
-    if (known == tailed_.end()) known = tailed_.emplace(entry.instance, Tailed{.info = info_of(entry.instance)}).first;
-    auto& [info, reader] = known->second;
+    if (known == tailed_.end()) known = tailed_.emplace(entry.instance, tailed(entry.instance)).first;
+    auto& [info, name, reader] = known->second;
     if (!reader.knows(entry.recorded.entry)) reader.read(entries_of(entry.instance));
     const bool known_to_be_shown = reader.knows(entry.recorded.entry);
     RecordedEntry shown = reader.read({entry.recorded}).front();
@@ -82,7 +83,13 @@ class TailAll {
     if (console_.json())
       console_.json_line(to_json(info, shown));
     else
-      console_.line(entry_line(console_, shown.entry, cut_inside(name_of(info), console_.some_width() / 3)));
+      console_.line(entry_line(console_, shown.entry, cut_inside(name, console_.some_width() / 3)));
+  }
+
+  Tailed tailed(InstanceKey key) {
+    const InstanceInfo info = info_of(key);
+    const bool is_old = database_.client().generations(info.workflow, info.id).size() > 1;
+    return {.info = info, .name = is_old ? exact_name_of(info) : name_of(info)};
   }
 
   // Empty: it was removed meanwhile.

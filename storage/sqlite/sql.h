@@ -7,10 +7,10 @@ namespace workflows::storage::sqlite::sql {
 #define WORKFLOWS_SQL_NOW "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 // In the order that `read_info` expects.
 #define WORKFLOWS_SQL_INFO "key, workflow, id, generation, status, created, updated, wake, version, owner, expires"
-// No later generation has replaced it.
-#define WORKFLOWS_SQL_IS_NEWEST                                                             \
-  "NOT EXISTS (SELECT 1 FROM instances AS later WHERE later.workflow = instances.workflow " \
-  "AND later.id = instances.id AND later.generation > instances.generation)"
+// No later generation has replaced it. What has been replaced is finished: of the others none is looked for.
+#define WORKFLOWS_SQL_IS_NEWEST                                                                                       \
+  "(instances.status < 16 OR NOT EXISTS (SELECT 1 FROM instances AS later WHERE later.workflow = instances.workflow " \
+  "AND later.id = instances.id AND later.generation > instances.generation))"
 // In the order that `read_entry` expects.
 #define WORKFLOWS_SQL_COMMON \
   "instance, prev, kind, step, attempt, at, began, name, step_kind, occurrence, after, need, value, deadline, source"

@@ -37,6 +37,8 @@ def test_s28_statistics_count_an_instance_once(cli: Cli) -> None:
 def test_s28_an_old_generation_is_shown_under_its_own_name(cli: Cli) -> None:
     assert cli.ok("inspect", "a@1").startswith("✗ errored  order/a@1\n")
     assert cli("diff", "a@1", "a").out.startswith("A order/a@1  errored\nB order/a@3  queued\n")
+    names = [line.split()[0] for line in cli.ok("tail").splitlines()]
+    assert list(dict.fromkeys(names)) == ["order/a@1", "order/a@2"]
 
 
 def test_s28_a_generation_took_as_long_as_it_ran_itself(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,15 @@ def test_run_shows_failed_attempts_and_what_is_waited_for(cli: Cli) -> None:
         cli.ok("send-event", "p-1", "word", "7")
         terminal.until("✓ wait_for_event  the word")
         assert terminal.rest().replace("\r\n", "\n") == "\n7\n"
+
+
+def test_the_command_by_which_a_run_goes_on_can_be_typed_as_it_stands(cli: Cli, tmp_path: Path) -> None:
+    spaced = replace(cli, db=tmp_path / "my shop.db")
+    with Terminal(spaced, "run", "shop:patient", "--id", "p-1") as terminal:
+        terminal.until("the word")
+        terminal.type("\x03")
+        again = terminal.rest().partition("`")[2].partition("`")[0]
+    assert shlex.split(again) == ["workflows", "run", "shop:patient", "--id", "p-1", "--db", str(spaced.db)]
 
 
 def test_run_ends_with_the_report_when_the_code_does_not_fit_the_history(cli: Cli, tmp_path: Path) -> None:

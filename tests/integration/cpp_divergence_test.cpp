@@ -180,7 +180,8 @@ TEST_F(CppDivergence, S41_AProgramAcceptsReplay) {
   EXPECT_NE(told.find("do 'charge' #1"), std::string::npos);
   EXPECT_EQ(run("charge", {"replay", file(), "two"}).first, 3);
   EXPECT_EQ(run("charge", {"replay", file(), "--json", "one"}).second,
-            R"({"workflow":"test","id":"one","generation":1,"outcome":"incomplete","report":""})"
+            R"({"workflow":"test","id":"one","generation":1,"outcome":"incomplete",)"
+            R"("report":"the code does what the history says, as far as that goes"})"
             "\n");
   EXPECT_EQ(run("charge", {"replay", file(), "--all", "--status", "complete"}).second, "");
   EXPECT_EQ(run("charge", {"replay", file(), "--all", "--workflow", "test", "--status", "waiting"}).second,
