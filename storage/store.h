@@ -146,6 +146,7 @@ struct Heard {
 // which become running, and those that roll back, and up to `waiting` waiting ones, which stay waiting.
 struct Claim {
   std::vector<std::string> workflows{};
+  std::string id{};                               // only instances of this id; "": of any
   std::map<std::string, Retention> retentions{};  // by workflow, for instances that were created without
   std::uint32_t queued = 0;
   std::uint32_t waiting = 0;

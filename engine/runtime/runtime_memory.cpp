@@ -30,7 +30,11 @@ void Host::Runtime::claim() {
     claim_again_ = true;
     return;
   }
-  storage::Claim item{.workflows = {}, .queued = std::min(room(), kClaimQueued), .waiting = kClaimWaiting};
+  storage::Claim item{.workflows = {},
+                      .id = options_.only_id,
+                      .retentions = {},
+                      .queued = std::min(room(), kClaimQueued),
+                      .waiting = kClaimWaiting};
   for (const RegisteredWorkflow& workflow : options_.workflows) {
     item.workflows.push_back(workflow.name);
     item.retentions.emplace(workflow.name, workflow.retention);

@@ -48,6 +48,7 @@ struct HostOptions {
   std::uint32_t step_limit = 10'000;           // S16
   std::uint64_t payload_limit = 1 << 20;       // bytes, S15; 0: none
   std::uint32_t max_concurrent_instances = 0;  // in memory at a time; 0: no bound
+  std::string only_id{};           // of the instances that others made, it takes those of this id alone; "": of any
   std::shared_ptr<Clock> clock{};  // absent: the system's. One that is not, is advanced through `clock_moved`
 };
 

@@ -3,6 +3,7 @@
 #include <workflows/config.h>
 #include <workflows/host.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,6 +58,8 @@ void bind_config(py::module_& module) {
       "parse_failure", [](const py::bytes& json) { return to_python(Failure::from_json(from_bytes(json))); },
       py::arg("json"));
   module.def("check_workflow_name", &check_workflow_name, py::arg("name"));
+  module.def("make_instance_id",
+             [] { return make_instance_id(std::chrono::floor<Millis>(std::chrono::system_clock::now())); });
   module.def("check_instance_id", &check_instance_id, py::arg("id"));
   module.def("check_step_name", &check_step_name, py::arg("name"));
   module.def("check_event_type", &check_event_type, py::arg("type"));

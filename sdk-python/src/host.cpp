@@ -30,7 +30,8 @@ Determinism to_determinism(const std::string& word) {
 std::unique_ptr<PyHost> open_host(std::string database, const std::string& durability,
                                   const std::vector<WorkflowRow>& workflows, std::int64_t hibernate_after_ms,
                                   std::int64_t lease_ms, std::uint32_t step_limit, std::uint64_t payload_limit,
-                                  std::uint32_t max_concurrent_instances, std::shared_ptr<ManualClock> clock) {
+                                  std::uint32_t max_concurrent_instances, std::string only_id,
+                                  std::shared_ptr<ManualClock> clock) {
   HostOptions options;
   options.database = std::move(database);
   options.durability = durability == "normal" ? Durability::normal : Durability::full;
@@ -41,6 +42,7 @@ std::unique_ptr<PyHost> open_host(std::string database, const std::string& durab
   options.step_limit = step_limit;
   options.payload_limit = payload_limit;
   options.max_concurrent_instances = max_concurrent_instances;
+  options.only_id = std::move(only_id);
   options.clock = std::move(clock);
   const py::gil_scoped_release unlocked;
   return std::make_unique<PyHost>(std::make_unique<Host>(std::move(options)));
@@ -170,7 +172,7 @@ void bind_host(py::module_& module) {
   py::class_<PyHost> host(module, "Host");
   host.def(py::init(&open_host), py::kw_only(), py::arg("database"), py::arg("durability"), py::arg("workflows"),
            py::arg("hibernate_after_ms"), py::arg("lease_ms"), py::arg("step_limit"), py::arg("payload_limit"),
-           py::arg("max_concurrent_instances"), py::arg("clock").none(true));
+           py::arg("max_concurrent_instances"), py::arg("only_id"), py::arg("clock").none(true));
   host.def_property_readonly("fd", [](PyHost& h) { return h->fd(); });
   host.def("clock_moved", [](PyHost& h) { h->clock_moved(); });
   bind_verbs(host);

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
@@ -15,6 +16,7 @@ from workflows._config import choice, count, database_path, retention_ms, size_b
 from workflows._define import Definition, Kept, define, name_of
 from workflows._errors import (
     EngineClosedError,
+    InstanceExistsError,
     InstanceNotFoundError,
     InvalidConfigError,
     InvalidNameError,
@@ -137,6 +139,7 @@ class Engine:
             "max_concurrent_instances": 0
             if max_concurrent_instances is None
             else count(max_concurrent_instances, "max_concurrent_instances", least=1),
+            "only_id": "",
         }
 
     def __repr__(self) -> str:
@@ -598,9 +601,40 @@ def run(workflow: Any, params: Any = None, *, id: str | None = None, db: str | o
 
 
 async def _run(workflow: Any, params: Any, id: str | None, db: str | os.PathLike[str]) -> Any:
-    async with Engine(db, workflows=[workflow]) as engine:
-        if params is None and id is not None and await engine.exists(workflow, id):
-            instance = await engine.get(workflow, id)
-        else:
-            instance = await engine.create(workflow, params, id=id, on_conflict="return")
+    async with alone(workflow, params, id=id, db=db) as instance:
         return await instance.result()
+
+
+@contextlib.asynccontextmanager
+async def alone(
+    workflow: Any, params: Any, *, id: str | None, db: str | os.PathLike[str]
+) -> AsyncGenerator[Instance, None]:
+    """An instance, created or resumed, with an engine that runs no other one: that ends with it, and an attempt that is
+    cut short by the end of its engine counts.
+    """
+    known = _core.make_instance_id() if id is None else _names.instance_id(id)
+    engine = Engine(db, workflows=[workflow])
+    engine._options["only_id"] = known  # pyright: ignore[reportPrivateUsage]
+    async with engine:
+        if params is None and await engine.exists(workflow, known):
+            instance = await engine.get(workflow, known)
+        else:
+            instance = await _created(engine, workflow, params, known)
+        yield instance
+
+
+async def _created(engine: Engine, workflow: Any, params: Any, id: str) -> Instance:
+    try:
+        return await engine.create(workflow, params, id=id, on_conflict="return")
+    except InstanceExistsError:  # with other bytes: the same members may stand in another order
+        instance = await engine.get(workflow, id)
+        recorded = (await instance.history()).native.params
+        if _in_order(recorded) != _in_order(Codec(None).encode(params, "params")):
+            raise
+        return instance
+
+
+def _in_order(data: bytes) -> str:
+    import json
+
+    return json.dumps(json.loads(data), sort_keys=True)

@@ -268,7 +268,9 @@ void MemoryStore::claim(Status from, Status to, std::uint32_t limit, const Claim
   std::vector<InstanceKey> found;
   for (const auto key : data_->tables.unfinished[{from, 0}]) {
     if (found.size() >= limit) break;
-    if (std::ranges::count(item.workflows, data_->tables.instances.at(key).info.workflow) > 0) found.push_back(key);
+    const InstanceInfo& info = data_->tables.instances.at(key).info;
+    if (!item.id.empty() && info.id != item.id) continue;
+    if (std::ranges::count(item.workflows, info.workflow) > 0) found.push_back(key);
   }
   for (const auto key : found) {
     auto& instance = data_->tables.instances.at(key);

@@ -275,7 +275,9 @@ void SqliteStore::claim(Status from, Status to, std::uint32_t limit, const Claim
   const std::set<std::string> workflows(item.workflows.begin(), item.workflows.end());
   std::vector<InstanceInfo> found;
   for (const auto& workflow : workflows) {
-    Query row(*connection_, sql::kClaimable, static_cast<int>(from), names_.find(workflow), limit);
+    Query row(*connection_, item.id.empty() ? sql::kClaimable : sql::kClaimableById, static_cast<int>(from),
+              names_.find(workflow), limit);
+    if (!item.id.empty()) row.bind_next(item.id);
     while (row.next()) found.push_back(read_info(row, names_));
   }
   std::ranges::sort(found, {}, &InstanceInfo::key);

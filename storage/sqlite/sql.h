@@ -112,6 +112,10 @@ inline constexpr char kClaimable[] =
     "SELECT " WORKFLOWS_SQL_INFO
     " FROM instances WHERE status = ?1 AND owner = 0 AND workflow = ?2 AND status < 16 "
     "ORDER BY key LIMIT ?3";
+inline constexpr char kClaimableById[] =
+    "SELECT " WORKFLOWS_SQL_INFO
+    " FROM instances WHERE workflow = ?2 AND id = ?4 AND +status = ?1 AND +owner = 0 "
+    "ORDER BY generation DESC LIMIT ?3";
 inline constexpr char kClaim[] =
     "UPDATE instances SET owner = ?2, status = ?3, keep_success = coalesce(keep_success, ?4), "
     "keep_failure = coalesce(keep_failure, ?5) WHERE key = ?1";

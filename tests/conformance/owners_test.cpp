@@ -35,6 +35,18 @@ TEST_P(StoreContract, S6_OnlyInstancesOfRegisteredWorkflowsAreClaimed) {
   EXPECT_EQ(must(store->find("invoice", "2"))->status, Status::queued);
 }
 
+TEST_P(StoreContract, OnlyTheInstancesOfAnIdAreClaimedIfOneIsNamed) {
+  const auto store = connect();
+  must(store->commit(batch(std::nullopt, new_instance("other", "order"), new_instance("mine", "order"),
+                           new_instance("mine", "invoice"), new_instance("mine", "refund"))));
+  const auto owner = must(store->open_owner(kHour));
+  const auto item = Claim{.workflows = {"order", "invoice"}, .id = "mine", .queued = 9, .waiting = 9};
+  const auto claimed = std::get<Claimed>(must(store->commit(batch(owner, item))).at(0)).instances;
+  EXPECT_THAT(ids_of(claimed), ElementsAre("mine", "mine"));
+  EXPECT_EQ(must(store->find("order", "other"))->status, Status::queued);
+  EXPECT_EQ(must(store->find("refund", "mine"))->status, Status::queued);
+}
+
 TEST_P(StoreContract, S42_TwoOwnersNeverClaimTheSameInstance) {
   const auto one = connect();
   const auto two = connect();
