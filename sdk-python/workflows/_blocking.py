@@ -83,13 +83,13 @@ class HandOver:
         context = contextvars.copy_context()
         if not self._run.runner.call_soon_from_thread(self._begin, ask, answer, context):
             raise asyncio.CancelledError(f"{self._run!r} is not running any more")
-        self._run.verbs += 1
         try:
             return answer.result()
         except concurrent.futures.CancelledError:
             raise asyncio.CancelledError(f"{self._run!r} is not running any more") from None
         finally:
-            self._run.verbs -= 1
+            if self._run.runner.on_answer is not None:
+                self._run.runner.on_answer()
 
     def _begin(
         self, ask: Callable[[], Awaitable[T]], answer: concurrent.futures.Future[T], context: contextvars.Context
@@ -102,6 +102,7 @@ class HandOver:
         except BaseException as error:
             answer.set_exception(error)
             return
+        self._run.verbs += 1
         task = self._run.runner.spawn(self._wait(call), context)
         task.add_done_callback(lambda done: self._finish(done, answer))
 
@@ -109,6 +110,7 @@ class HandOver:
         return await call
 
     def _finish(self, task: asyncio.Task[T], answer: concurrent.futures.Future[T]) -> None:
+        self._run.verbs -= 1  # from here on the code may go on, also if its thread takes its time
         if task.cancelled():
             answer.cancel()
             answer.set_running_or_notify_cancel()

@@ -40,7 +40,7 @@ class Run(_core.Run):
         self.bodies = 0  # that run now
         self.quiet_turns = 0
         self.patient_until: float | None = None  # it stands still, but may wait for something else than steps
-        self.verbs = 0  # that its thread is in, if its code is a plain def
+        self.verbs = 0  # that its thread waits in, if its code is a plain def
         self._abandoned: list[Pending] = []  # not yet reported
         self._nodes: dict[int, Node] = {}  # of the graph
 

@@ -86,7 +86,9 @@ class Runner(_core.Driver):
         self._tick_due = False
         self._tick_count = 0
         self._due: deque[tuple[int, Callable[[], None]]] = deque()
+        self.patience_seconds = ELSEWHERE_SECONDS
         self.on_outcome: Callable[[Any], None] | None = None  # with `shows_values`: sees every Pending that is awaited
+        self.on_answer: Callable[[], None] | None = None  # in the thread of a plain def, when a verb has its answer
         self.turn_context = contextvars.copy_context()
         self.turn_callback = self.turn
         self._actions: dict[int, Callable[..., None]] = {  # by the place in host.h's Action; the rest is done natively
@@ -430,8 +432,8 @@ class Runner(_core.Driver):
     def _was_patient(self, run: Run) -> bool:
         if run.patient_until is not None:
             return self.loop.time() >= run.patient_until
-        run.patient_until = self.loop.time() + ELSEWHERE_SECONDS
-        self.loop.call_later(ELSEWHERE_SECONDS, self._look_again, run, run.patient_until, context=self.turn_context)
+        run.patient_until = self.loop.time() + self.patience_seconds
+        self.loop.call_later(self.patience_seconds, self._look_again, run, run.patient_until, context=self.turn_context)
         return False
 
     def _look_again(self, run: Run, since: float) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 import workflows
 import workflows.testing
+from workflows._blocking import HandOver
+from workflows._runner import STALL_TURNS
 
 from support import PATIENCE_S, opened, until_status
 
@@ -78,3 +81,34 @@ async def test_s41_a_history_of_another_workflow_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(workflows.InvalidNameError, match="'order'"):
         workflows.testing.replay(another, await recorded(tmp_path / "a.db", finished=True))
+
+
+async def test_s39_the_thread_of_a_plain_def_may_be_slow_to_take_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @workflows.workflow(name="order")
+    def code(event: workflows.Event, step: workflows.SyncStep) -> int:
+        @step.do("a")
+        def a() -> int:
+            return 1
+
+        return a()
+
+    async with opened(tmp_path / "shop.db", code) as engine:
+        await (await engine.create("order", id="i")).result(PATIENCE_S)
+    with workflows.Client(tmp_path / "shop.db") as client:
+        history = client.get("order", "i").history()
+
+    async def many_turns() -> None:
+        for _ in range(4 * STALL_TURNS):
+            await asyncio.sleep(0)
+
+    def hand_over(self: HandOver, ask: Any) -> Any:
+        answer = take(self, ask)
+        loop = self._run.runner.loop  # pyright: ignore[reportPrivateUsage]
+        asyncio.run_coroutine_threadsafe(many_turns(), loop).result(PATIENCE_S)
+        return answer
+
+    take = HandOver.__call__
+    monkeypatch.setattr(HandOver, "__call__", hand_over)
+    assert workflows.testing.replay(code, history).outcome == "match"
