@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -9,7 +10,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any, cast
 
-_PACKAGE = os.path.dirname(__file__)
+_PACKAGE = os.path.dirname(__file__) + os.sep
+_HEAD = "Traceback (most recent call last):\n"
+_KEPT = "_workflows_traceback"  # attribute of an exception: how it was recorded before
 
 
 def find_attribute(reference: str) -> object | None:
@@ -44,7 +47,9 @@ def take_apart(error: BaseException) -> tuple[tuple[object, ...], dict[str, obje
     """Arguments and attributes, notes included."""
     base: Any = _builtin_base(type(error))
     _, args, *rest = base.__reduce__(error)
-    return tuple(args), dict(rest[0]) if rest and rest[0] else {}
+    state = dict(rest[0]) if rest and rest[0] else {}
+    state.pop(_KEPT, None)
+    return tuple(args), state
 
 
 def put_together(cls: type[Exception], args: tuple[object, ...], state: dict[str, object]) -> Exception:
@@ -63,12 +68,43 @@ def put_together(cls: type[Exception], args: tuple[object, ...], state: dict[str
     return error
 
 
-def traceback_text(error: BaseException) -> str:
-    """The traceback for people, without the frames of this library that lead to user code."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
+def traceback_text(error: BaseException, *, chain: bool = True) -> str:
+    """The traceback for people, without the frames of this library; with those of its causes, if `chain` is set."""
+    shown = traceback.TracebackException.from_exception(error)
+    todo: list[traceback.TracebackException | None] = [shown]
+    seen = set[int]()
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if frames := _of_user(each.stack):
+            each.stack = traceback.StackSummary.from_list(frames)
+        todo += [each.__cause__, each.__context__, *(each.exceptions or ())]
+    return "".join(shown.format(chain=chain))
+
+
+def keep_traceback(error: BaseException, text: str) -> None:
+    """Lets an exception that was recorded, and is raised again from the record, show where it came from first."""
+    if _HEAD in text:
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(error, _KEPT, text)
+
+
+def recorded_traceback(error: BaseException) -> str:
+    """The traceback as it is recorded, without the causes: each is recorded with its own. One that was kept goes on
+    from where the exception was raised again.
+    """
+    kept: str | None = getattr(error, _KEPT, None)
+    if kept is None:
+        return traceback_text(error, chain=error.__cause__ is None)
+    before, head, after = f"\n{kept}".rpartition(f"\n{_HEAD}")
+    frames = "".join(traceback.format_list(_of_user(traceback.extract_tb(error.__traceback__)))) if head else ""
+    return f"{before}{head}{frames}{after}"[1:]
+
+
+def _of_user(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    return [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
 
 
 def safely(show: Callable[[object], str], value: object) -> str:

@@ -12,7 +12,7 @@ from workflows._errors import (
     StepError,
     by_name,
 )
-from workflows._exceptions import text_of, traceback_text
+from workflows._exceptions import keep_traceback, recorded_traceback, text_of
 from workflows._values import Codec
 
 _FINAL = (NonRetryableError, SerializationError, PayloadTooLargeError, DependencyError)
@@ -42,7 +42,7 @@ def from_exception(error: BaseException, codec: Codec, *, _depth: int = 0) -> Fa
         type=f"{type(error).__module__}.{type(error).__qualname__}",
         message=_printable(text_of(error)),
         retryable=not isinstance(error, _FINAL),
-        traceback=_printable(traceback_text(error)[-_MAX_TRACEBACK:]),
+        traceback=_printable(recorded_traceback(error)[-_MAX_TRACEBACK:]),
         cause=from_exception(cause, codec, _depth=_depth + 1) if cause is not None and _depth < _MAX_CAUSES else None,
         data=codec.encode_exception(error),
     )
@@ -52,6 +52,7 @@ def to_exception(failure: tuple[Any, ...], codec: Codec) -> Exception:
     """The exception as it was, or StepError with all that is recorded of it."""
     record = Failure._make(failure)
     error = _restored(record, codec)
+    keep_traceback(error, record.traceback)
     if record.cause is not None:
         error.__cause__ = to_exception(record.cause, codec)
     return error
@@ -71,4 +72,7 @@ def _restored(record: Failure, codec: Codec) -> Exception:
 
 def summary(error: BaseException) -> str:
     """One line for messages: "ValueError: too small"."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    name = type(error).__name__
+    if isinstance(error, StepError):  # stands for a class that is not here
+        name = error.type_name.rpartition(".")[2]
+    return f"{name}: {error}" if str(error) else name

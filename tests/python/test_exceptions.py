@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -16,6 +18,7 @@ from workflows import _failures
 from workflows._values import Codec
 
 import shapes
+from support import PATIENCE_S, opened
 
 codec = Codec()
 
@@ -155,6 +158,54 @@ def test_s13_the_traceback_shows_user_code_and_not_the_library() -> None:
     failure = _failures.from_exception(raised(ValueError("x")), codec)
     assert "test_exceptions.py" in failure.traceback
     assert "ValueError: x" in failure.traceback
+
+
+def test_s13_the_traceback_of_an_error_that_is_raised_again_leads_to_where_it_came_from() -> None:
+    def charge() -> None:
+        try:
+            raise KeyError("k")
+        except KeyError as error:
+            raise shapes.PlainError("declined") from error
+
+    def run() -> None:
+        raise _failures.to_exception(of_step, codec)
+
+    def failure_of(function: Callable[[], None]) -> _failures.Failure:
+        with pytest.raises(shapes.PlainError) as caught:
+            function()
+        return _failures.from_exception(caught.value, codec)
+
+    of_step = failure_of(charge)
+    of_run = _failures.Failure._make(failure_of(run))
+    frames = [line.rpartition(", in ")[2] for line in of_run.traceback.splitlines() if line.startswith("  File")]
+    assert frames == ["failure_of", "run", "failure_of", "charge"]
+    assert of_run.traceback.count("PlainError: declined") == 1
+    assert "KeyError" not in of_run.traceback  # the cause has its own
+    cause = _failures.Failure._make(of_run.cause)
+    assert 'raise KeyError("k")' in cause.traceback
+    assert _failures.to_exception(of_run, codec).args == ("declined",)
+
+
+async def test_s13_no_frame_of_the_library_is_recorded(tmp_path: Path) -> None:
+    @workflows.workflow
+    async def fails(event: workflows.Event, step: workflows.Step) -> None:
+        @step.do("charge", config={"retries": {"limit": 0}})
+        async def charge() -> None:
+            raise shapes.PlainError("declined")
+
+        await charge()
+
+    async with opened(tmp_path / "shop.db", fails) as engine:
+        instance = await engine.create(fails, id="f")
+        with pytest.raises(workflows.WorkflowFailedError):
+            await instance.result(PATIENCE_S)
+        error = (await instance.status()).error
+    assert error is not None
+    shown = _failures.from_exception(error, codec).traceback
+    assert [line.rpartition(", in ")[2] for line in shown.splitlines() if line.startswith("  File")] == [
+        "fails",
+        "charge",
+    ]
 
 
 def test_s13_exceptions_are_values_too() -> None:
