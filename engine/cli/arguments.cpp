@@ -8,17 +8,45 @@
 #include <sstream>
 
 #include "engine/cli/commands.h"
+#include "engine/cli/json.h"
 #include "engine/cli/text.h"
 #include "engine/values/iso_time.h"
+#include "engine/values/json.h"
 #include "engine/values/text.h"
 
 namespace workflows::cli {
 namespace {
 
+const std::vector<std::string> kStatuses = {"queued",      "running",  "waiting", "waitingForPause", "paused",
+                                            "rollingBack", "complete", "errored", "terminated"};
+const std::vector<std::string> kKinds = {"do", "sleep", "wait_for_event", "value"};
+const std::vector<std::string> kFormats = {"text", "mermaid", "dot"};
+const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
+
+struct Library {
+  std::string name;
+  std::string version;
+};
+
+std::vector<Library> libraries() {
+  return {{"workflows", WORKFLOWS_VERSION},
+          {"SQLite", sqlite_version()},
+          {"Boost.JSON", WORKFLOWS_BOOST_VERSION},
+          {"CLI11", CLI11_VERSION},
+          {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)}};
+}
+
 std::string version_text() {
-  return fmt::format("workflows {}\nSQLite {}\nBoost.JSON {}\nCLI11 {}\nfmt {}.{}.{}", WORKFLOWS_VERSION,
-                     sqlite_version(), WORKFLOWS_BOOST_VERSION, CLI11_VERSION, FMT_VERSION / 10000,
-                     FMT_VERSION / 100 % 100, FMT_VERSION % 100);
+  std::string text;
+  for (const auto& [name, version] : libraries())
+    text += fmt::format("{}{} {}", text.empty() ? "" : "\n", name, version);
+  return text;
+}
+
+std::string version_json() {
+  JsonObject json;
+  for (const auto& [name, version] : libraries()) json.text(name, version);
+  return json.take();
 }
 
 // ISO 8601, or how long ago.
@@ -29,7 +57,7 @@ TimePoint parse_time(const std::string& text, TimePoint now) {
   } catch (const InvalidDurationError&) {
     throw InvalidDurationError(
         fmt::format("The time {} is not accepted. Accepted: ISO 8601 with a time zone, such as "
-                    "2026-05-01T09:00:00Z, or how long ago, such as \"2 hours\".",
+                    "2026-05-01T09:00:00Z, or how long ago, at most 10 years, such as \"2 hours\".",
                     values::quoted(text)));
   }
 }
@@ -37,19 +65,24 @@ TimePoint parse_time(const std::string& text, TimePoint now) {
 Status parse_status_word(const std::string& word) {
   if (const auto status = parse_status(word)) return *status;
   throw InvalidConfigError(
-      fmt::format("The status {} is not accepted. Accepted: queued, running, waiting, waitingForPause, paused, "
-                  "rollingBack, complete, errored, terminated.",
-                  values::quoted(word)));
+      fmt::format("The status {} is not accepted. Accepted: {}.", values::quoted(word), fmt::join(kStatuses, ", ")));
 }
 
 StepKind parse_kind_word(const std::string& word) {
   if (const auto kind = parse_step_kind(word)) return *kind;
   throw InvalidConfigError(
-      fmt::format("The kind {} is not accepted. Accepted: do, sleep, wait_for_event, value.", values::quoted(word)));
+      fmt::format("The kind {} is not accepted. Accepted: {}.", values::quoted(word), fmt::join(kKinds, ", ")));
 }
 
 std::string json_or_file(const std::string& given) {
   return given.starts_with('@') ? read_file(given.substr(1)) : given;
+}
+
+std::string checked_params(const std::string& given) {
+  std::string params = json_or_file(given);
+  if (const auto problem = values::json_problem(params))
+    throw SerializationError(fmt::format("The params are not JSON: {}.", *problem));
+  return params;
 }
 
 // A number from `least` on; CLI11's own words for it name the greatest double.
@@ -63,8 +96,27 @@ CLI::Validator number_from(std::uint64_t least) {
   return {problem, "", "number"};
 }
 
+// What is given as "" is most often a variable of a shell that is not set, and never means to leave it out.
+CLI::Validator not_empty() {
+  return {[](const std::string& text) {
+            return std::string(text.empty() ? "\"\" is not accepted. Give a value, or leave it out" : "");
+          },
+          "", "text"};
+}
+
 constexpr const char* kNewest = "ID or WORKFLOW/ID";
 constexpr const char* kAnyGeneration = "ID or WORKFLOW/ID, of an older generation with @GENERATION";
+
+// CLI11 would take the word behind `--option=` for its value.
+void split_empty_values(std::vector<std::string>& arguments) {
+  const auto end = std::ranges::find(arguments, "--") - arguments.begin();
+  for (auto at = end; at-- > 0;) {
+    std::string& word = arguments[static_cast<std::size_t>(at)];
+    if (!word.starts_with("--") || word.find('=') + 1 != word.size()) continue;
+    word.pop_back();
+    arguments.insert(arguments.begin() + at + 1, "");
+  }
+}
 
 // The grammar. Options of a command are kept beside the function that will read them.
 class Grammar {
@@ -88,11 +140,14 @@ class Grammar {
   }
 
   Parsed parse(std::vector<std::string> arguments) {
+    split_empty_values(arguments);
     std::reverse(arguments.begin(), arguments.end());
     try {
       app_.parse(std::move(arguments));
     } catch (const CLI::RequiredError& error) {
       return {.problem = missing_part(error)};
+    } catch (const CLI::CallForVersion&) {
+      return {.text = context_.console.json() ? version_json() : version_text()};
     } catch (const CLI::Success& asked) { return {.text = text_of(asked)}; } catch (const CLI::ParseError& error) {
       return {.problem = fmt::format("{}\n{}", error.what(), hint())};
     }
@@ -131,16 +186,17 @@ class Grammar {
     auto tailed = std::make_shared<TailRequest>();
     CLI::App& tailing = add("tail", "What was recorded, entry by entry", "tail order-17 -f",
                             [tailed](Context& context) { return tail(context, *tailed); });
-    tailing.add_option(
-        "ID", tailed->name,
-        "ID or WORKFLOW/ID, with @GENERATION if not the newest; without one: of all instances, from now on");
+    tailing
+        .add_option(
+            "ID", tailed->name,
+            "ID or WORKFLOW/ID, with @GENERATION if not the newest; without one: the newest entries of all instances")
+        ->check(not_empty());
     tailing.add_flag("-f,--follow", tailed->follow, "Go on until the instance is finished");
     auto drawn = std::make_shared<GraphRequest>();
     CLI::App& drawing = add("graph", "The graph of the steps that ran", "graph order-17 --format mermaid",
                             [drawn](Context& context) { return graph(context, *drawn); });
     add_source(drawing, "ID", drawn->name);
-    drawing.add_option("--format", drawn->format, "text, mermaid or dot")
-        ->check(CLI::IsMember({"text", "mermaid", "dot"}));
+    drawing.add_option("--format", drawn->format, "text, mermaid or dot")->check(CLI::IsMember(kFormats));
     add("stats", "How many instances there are, and how busy it is", "stats --db shop.db", stats);
   }
 
@@ -159,9 +215,10 @@ class Grammar {
             query.created_after = parse_time(given->created_after, context.console.now());
           return list(context, given->request);
         });
-    sub.add_option("--workflow", given->workflow, "Only of this workflow");
-    sub.add_option("--status", given->status, "Only of this status");
-    sub.add_option("--created-after", given->created_after, "Only younger ones: a time, or how long ago");
+    sub.add_option("--workflow", given->workflow, "Only of this workflow")->check(not_empty());
+    sub.add_option("--status", given->status, "Only of this status")->check(not_empty());
+    sub.add_option("--created-after", given->created_after, "Only younger ones: a time, or how long ago")
+        ->check(not_empty());
     sub.add_option("--id-prefix", given->request.query.id_prefix, "Only ids that begin with this");
     sub.add_option("--limit", given->request.limit, "At most so many")->check(number_from(0));
     sub.add_flag_callback(
@@ -185,7 +242,7 @@ class Grammar {
     add_id(sending, event->name, kNewest);
     sending.add_option("TYPE", event->type, "The type that the wait asks for")->required();
     sending.add_option("PAYLOAD", event->payload, "JSON, or @FILE; default: null");
-    sending.add_option("--event-id", event->event_id, "A second event of the same id is ignored");
+    sending.add_option("--event-id", event->event_id, "A second event of the same id is ignored")->check(not_empty());
     add_named("pause", "Let running bodies finish, and go on with nothing until resumed", kNewest, pause);
     add_named("resume", "Let a paused instance go on", kNewest, resume);
     auto ended = std::make_shared<TerminateRequest>();
@@ -209,7 +266,8 @@ class Grammar {
                           return restart(context, given->command);
                         });
     add_id(sub, given->command.name, kNewest);
-    auto* from = sub.add_option("--from-step", given->command.request.from_step, "Keep what this step does not follow");
+    auto* from = sub.add_option("--from-step", given->command.request.from_step, "Keep what this step does not follow")
+                     ->check(not_empty());
     sub.add_option("--count", given->command.request.count, "The how-manieth step of this name")
         ->needs(from)
         ->check(number_from(1));
@@ -228,7 +286,8 @@ class Grammar {
         add("export", "An instance's history as one JSON document", "export order-17 -o order-17.json",
             [exported](Context& context) { return export_history(context, *exported); });
     add_id(exporting, exported->name, kAnyGeneration);
-    exporting.add_option("-o,--output", exported->output, "The file to write; default: standard output");
+    exporting.add_option("-o,--output", exported->output, "The file to write; default: standard output")
+        ->check(not_empty());
     auto* redacted = exporting.add_flag_callback(
         "--redact", [exported] { exported->redaction = Redaction::everything; }, "Without any value of the user's");
     exporting
@@ -249,9 +308,7 @@ class Grammar {
     auto shell = std::make_shared<std::string>();
     CLI::App& completing = add("completion", "The completion script of a shell", "completion bash > ~/.workflows.bash",
                                [this, shell](Context& context) { return completion(context, *shell, commands()); });
-    completing.add_option("SHELL", *shell, "bash, zsh or fish")
-        ->required()
-        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    completing.add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember(kShells));
   }
 
   void add_code() {
@@ -260,12 +317,12 @@ class Grammar {
     run->command = "run";
     CLI::App& running = add("run", "Run one instance to its end (Python)",
                             "run shop:Order --params @order.json --id o-1", [this, run](Context&) {
-                              if (!run->params.empty()) run->params = json_or_file(run->params);
+                              if (!run->params.empty()) run->params = checked_params(run->params);
                               return with_code(*run);
                             });
     running.add_option("MODULE:NAME", run->targets, "The workflow")->required()->expected(1);
-    running.add_option("--params", run->params, "JSON, or @FILE");
-    running.add_option("--id", run->id, "Create this instance, or go on with it");
+    running.add_option("--params", run->params, "JSON, or @FILE")->check(not_empty());
+    running.add_option("--id", run->id, "Create this instance, or go on with it")->check(not_empty());
     auto worker = std::make_shared<CodeRequest>();
     worker->command = "worker";
     CLI::App& working = add("worker", "Serve the workflows of Python modules until SIGTERM", "worker shop --db shop.db",
@@ -288,14 +345,17 @@ class Grammar {
     sub.add_option(
         "ID", given->words,
         "ID or WORKFLOW/ID, or an exported FILE.json; then MODULE:NAME to run that code against the history");
-    sub.add_option("--until", given->request.until, "Stop after this step: NAME, or NAME#COUNT");
-    sub.add_option("--at", given->at, "Stop at this time: a time, or how long ago");
+    sub.add_option("--until", given->request.until, "Stop after this step: NAME, or NAME#COUNT")->check(not_empty());
+    sub.add_option("--at", given->at, "Stop at this time: a time, or how long ago")->check(not_empty());
     sub.add_flag("--step", given->request.step, "One entry at a time");
     sub.add_option("--debug", given->code.debug,
-                   "With MODULE:NAME: open pdb where the code gets the outcome of this step: NAME, or NAME#COUNT");
-    sub.add_flag("--all", given->code.all, "MODULE:NAME against every instance");
-    sub.add_option("--workflow", given->code.workflow, "With --all: only of this workflow");
-    sub.add_option("--status", given->code.status, "With --all: only of this status");
+                   "With MODULE:NAME: open pdb where the code gets the outcome of this step: NAME, or NAME#COUNT")
+        ->check(not_empty());
+    auto* all = sub.add_flag("--all", given->code.all, "MODULE:NAME against every instance");
+    sub.add_option("--workflow", given->code.workflow, "With --all: only of this workflow")
+        ->check(not_empty())
+        ->needs(all);
+    sub.add_option("--status", given->code.status, "With --all: only of this status")->check(not_empty())->needs(all);
   }
 
   int replay_what(Context& context, ReplayRequest request, const std::string& at, std::vector<std::string> words,
@@ -306,10 +366,15 @@ class Grammar {
     if (!code.debug.empty() && (code.all || words.size() == 1))
       throw InvalidConfigError("--debug needs one instance and its code: replay ID MODULE:NAME --debug STEP.");
     if (!code.all && words.size() == 1) {
+      if (request.step && json_) throw InvalidConfigError("--step asks a person; leave out --step or --json.");
       request.name = words.front();
       if (!at.empty()) request.at = parse_time(at, context.console.now());
       return replay(context, request);
     }
+    if (!request.until.empty() || !at.empty() || request.step)
+      throw InvalidConfigError(
+          "--until, --at and --step go with a recorded history alone: replay ID --until STEP. Code is always replayed "
+          "to the end.");
     if (!code.status.empty()) parse_status_word(code.status);
     code.command = "replay";
     code.targets = {words.back()};
@@ -320,9 +385,8 @@ class Grammar {
   int with_code(CodeRequest request) {
     if (!run_code_)
       throw InvalidConfigError(
-          fmt::format("This program holds no Python code, so it cannot {}. Use the program "
-                      "`workflows` of the Python package (pip install workflows).",
-                      request.command == "replay" ? "replay code" : request.command));
+          "This program holds no Python code. Use the program `workflows` of the Python package (pip install "
+          "workflows).");
     request.database = context_.database;
     request.json = json_;
     if (request.database.empty() && !names_a_file(request.id))
@@ -330,20 +394,33 @@ class Grammar {
     return run_code_(request);
   }
 
-  std::vector<CompletedCommand> commands() const {
-    std::vector<CompletedCommand> commands;
+  CompletedCommand commands() const {
+    CompletedCommand whole{.options = options_of(app_)};
     for (const CLI::App* sub : app_.get_subcommands(nullptr)) {
-      CompletedCommand command{.name = sub->get_name(), .description = sub->get_description(), .options = {}};
-      for (const CLI::App* app : {sub, &app_}) {
-        for (const CLI::Option* option : app->get_options()) {
-          for (const auto& name : option->get_lnames()) {
-            if (name != "version") command.options.push_back("--" + name);
-          }
-        }
+      CompletedCommand command{
+          .name = sub->get_name(), .description = sub->get_description(), .options = options_of(*sub)};
+      if (command.name == "completion") command.words = kShells;
+      for (const CompletedOption& shared : whole.options) {
+        if (shared.name != "--help" && shared.name != "--version") command.options.push_back(shared);
       }
-      commands.push_back(std::move(command));
+      whole.commands.push_back(std::move(command));
     }
-    return commands;
+    return whole;
+  }
+
+  static std::vector<CompletedOption> options_of(const CLI::App& app) {
+    std::vector<CompletedOption> options;
+    for (const CLI::Option* option : app.get_options()) {
+      if (option->get_lnames().empty()) continue;
+      CompletedOption one{.name = "--" + option->get_lnames().front()};
+      if (!option->get_snames().empty()) one.short_name = "-" + option->get_snames().front();
+      one.takes_value = option->get_items_expected_max() > 0;
+      if (one.name == "--status") one.values = kStatuses;
+      if (one.name == "--kind") one.values = kKinds;
+      if (one.name == "--format") one.values = kFormats;
+      options.push_back(std::move(one));
+    }
+    return options;
   }
 
   std::string text_of(const CLI::Success& asked) {
@@ -356,7 +433,12 @@ class Grammar {
 
   // Without a command of the known ones, the first word was meant to be one.
   std::string missing_part(const CLI::RequiredError& error) const {
-    if (!app_.get_subcommands().empty()) return fmt::format("{}\n{}", error.what(), hint());
+    if (!app_.get_subcommands().empty()) {
+      const auto words = app_.remaining(true);
+      const auto option = std::ranges::find_if(words, [](const std::string& word) { return word.starts_with('-'); });
+      if (option != words.end()) return fmt::format("There is no option {}\n{}", values::quoted(*option), hint());
+      return fmt::format("{}\n{}", error.what(), hint());
+    }
     std::vector<std::string> names;
     for (const CLI::App* sub : app_.get_subcommands(nullptr)) names.push_back(sub->get_name());
     const auto words = app_.remaining();

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "engine/cli/arguments.h"
+#include "engine/cli/text.h"
 
 namespace workflows::cli {
 namespace {
@@ -30,6 +31,8 @@ int carry_out(const std::vector<std::string>& arguments, Context& context, const
 }
 
 }  // namespace
+
+std::string for_terminal(std::string_view text) { return harmless_lines(text); }
 
 int run(const std::vector<std::string>& arguments, const RunCode& run_code) {
   Context context;

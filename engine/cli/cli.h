@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <workflows/instance_info.h>
@@ -32,5 +33,8 @@ int run(const std::vector<std::string>& arguments, const RunCode& run_code);
 // What code is replayed against: the history that a name or a file names, as in the commands, with every value. A name
 // without a workflow is one of `workflow`.
 InstanceHistory history_for_code(const std::string& database, const std::string& workflow, const std::string& name);
+
+// The text, in which nothing but line breaks acts on a terminal.
+std::string for_terminal(std::string_view text);
 
 }  // namespace workflows::cli

@@ -79,12 +79,20 @@ int collect_garbage(Context& context);
 int doctor(Context& context);
 int stats(Context& context);
 
-// What a shell completes: a command with its options.
-struct CompletedCommand {
-  std::string name{};
-  std::string description{};
-  std::vector<std::string> options{};
+// What a shell completes.
+struct CompletedOption {
+  std::string name{};        // "--follow"
+  std::string short_name{};  // "-f"; "": none
+  bool takes_value = false;
+  std::vector<std::string> values{};  // empty: any
 };
-int completion(Context& context, const std::string& shell, const std::vector<CompletedCommand>& commands);
+struct CompletedCommand {
+  std::string name{};  // "": the program
+  std::string description{};
+  std::vector<CompletedOption> options{};
+  std::vector<std::string> words{};  // that may follow it; empty: any
+  std::vector<CompletedCommand> commands{};
+};
+int completion(Context& context, const std::string& shell, const CompletedCommand& program);
 
 }  // namespace workflows::cli

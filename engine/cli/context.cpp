@@ -122,6 +122,12 @@ namespace {
 
 HistoryDocument as_recorded(Context& context, const std::string& name) {
   if (names_a_file(name)) return parse_history(read_file(name));
+  try {
+    (void)parse_name(name);
+  } catch (const InvalidNameError& error) {
+    throw InvalidNameError(fmt::format("{} A file is one whose name ends in .json or begins with . or /, such as ./{}.",
+                                       error.what(), harmless(name)));
+  }
   Maintenance& database = context.reading();
   return redact(database.client().history(find(database, name).key), Redaction::nothing);
 }

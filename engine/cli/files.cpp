@@ -54,6 +54,14 @@ int export_history(Context& context, const ExportRequest& request) {
   }
   check_is_elsewhere(request.output, context.database);
   write_file(request.output, json + "\n");
+  if (context.console.json()) {
+    context.console.json_line(JsonObject()
+                                  .text("file", request.output)
+                                  .number("entries", document.history.entries.size())
+                                  .number("bytes", json.size() + 1)
+                                  .take());
+    return kOk;
+  }
   context.console.note(fmt::format("Wrote {} with {} entries ({}).", request.output,
                                    thousands(document.history.entries.size()), bytes(json.size())));
   return kOk;

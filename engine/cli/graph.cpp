@@ -121,6 +121,8 @@ int graph(Context& context, const GraphRequest& request) {
     print_mermaid(console, steps);
   else if (request.format == "dot")
     print_dot(console, steps);
+  else if (steps.empty())
+    console.line("No steps.");
   else
     Tree(console, steps).print();
   return kOk;

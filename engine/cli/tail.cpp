@@ -18,6 +18,12 @@ constexpr std::uint32_t kAtOnce = 1000;
 
 bool ends(const Entry& entry) { return entry.kind >= EntryKind::instance_completed; }
 
+std::vector<RecordedEntry> entries_after(Maintenance& database, const InstanceInfo& info, std::int64_t last) {
+  try {
+    return database.client().entries(info.key, last);
+  } catch (const InstanceNotFoundError&) { throw InstanceNotFoundError(name_of(info) + " was deleted."); }
+}
+
 int tail_one(Context& context, const TailRequest& request) {
   Maintenance& database = context.reading();
   const InstanceInfo info = find(database, request.name);
@@ -25,7 +31,7 @@ int tail_one(Context& context, const TailRequest& request) {
   const Interrupts interrupts;
   std::int64_t last = 0;
   for (bool ended = false; !ended && Interrupts::exit_code() == 0;) {
-    for (const RecordedEntry& recorded : reader.read(database.client().entries(info.key, last))) {
+    for (const RecordedEntry& recorded : reader.read(entries_after(database, info, last))) {
       last = recorded.cursor;
       ended |= ends(recorded.entry);
       if (context.console.json())

@@ -3,6 +3,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,23 +18,31 @@ namespace py = pybind11;
 namespace workflows::python {
 namespace {
 
+// What a shell handed over: any bytes, as Python keeps them in `sys.argv`.
+py::object as_argument(const std::string& text) {
+  return py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefaultAndSize(text.data(), std::ssize(text)));
+}
+
 py::dict to_dict(const cli::CodeRequest& request) {
+  py::list targets;
+  for (const std::string& target : request.targets) targets.append(as_argument(target));
   py::dict dict;
   dict["command"] = request.command;
-  dict["db"] = request.database;
+  dict["db"] = as_argument(request.database);
   dict["json"] = request.json;
-  dict["targets"] = request.targets;
-  dict["id"] = request.id;
+  dict["targets"] = targets;
+  dict["id"] = as_argument(request.id);
   dict["params"] = request.params;
-  dict["debug"] = request.debug;
+  dict["debug"] = as_argument(request.debug);
   dict["all"] = request.all;
-  dict["workflow"] = request.workflow;
+  dict["workflow"] = as_argument(request.workflow);
   dict["status"] = request.status;
   return dict;
 }
 
 // `accept` takes a request that needs Python code, to carry it out when this has returned.
-int cli_main(const std::vector<std::string>& arguments, const py::function& accept) {
+int cli_main(const std::vector<py::bytes>& given, const py::function& accept) {
+  const std::vector<std::string> arguments(given.begin(), given.end());
   const py::gil_scoped_release unlocked;
   return cli::run(arguments, [&](const cli::CodeRequest& request) {
     const py::gil_scoped_acquire locked;
@@ -42,11 +51,15 @@ int cli_main(const std::vector<std::string>& arguments, const py::function& acce
   });
 }
 
-std::unique_ptr<InstanceHistory> cli_history(const std::string& database, const std::string& workflow,
-                                             const std::string& name) {
+std::unique_ptr<InstanceHistory> cli_history(const py::bytes& database, const std::string& workflow,
+                                             const py::bytes& name) {
+  const std::string file(database);
+  const std::string named(name);
   const py::gil_scoped_release unlocked;
-  return std::make_unique<InstanceHistory>(cli::history_for_code(database, workflow, name));
+  return std::make_unique<InstanceHistory>(cli::history_for_code(file, workflow, named));
 }
+
+py::str cli_harmless(const py::bytes& text) { return cli::for_terminal(std::string(text)); }
 
 // Of a code as `.code` of an exception has it.
 int cli_exit_code(const std::string& code) {
@@ -62,6 +75,7 @@ int cli_exit_code(const std::string& code) {
 void bind_cli(py::module_& module) {
   module.def("cli_main", &cli_main, py::arg("arguments"), py::arg("accept"));
   module.def("cli_history", &cli_history, py::arg("database"), py::arg("workflow"), py::arg("name"));
+  module.def("cli_harmless", &cli_harmless, py::arg("text"));
   module.def("cli_exit_code", &cli_exit_code, py::arg("code"));
 }
 

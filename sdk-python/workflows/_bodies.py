@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("workflows")
 
 GRACE_SECONDS = 1.0  # how long a cancelled body may go on before that is reported
+THREAD_NAMES = "workflows-step"  # how those of threads begin that run bodies
 DELAY_SECONDS = 5.0  # how long a retry delay may take to be computed (S11)
 
 
@@ -228,7 +229,7 @@ class Bodies:
 
     def _executor(self) -> concurrent.futures.ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, thread_name_prefix="workflows-step")
+            self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, thread_name_prefix=THREAD_NAMES)
         return self._pool
 
     def _follow(self, body: Body, task: asyncio.Task[Any]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import signal
 import sys
 from types import ModuleType
-from typing import Any, TypedDict
+from typing import Any, TextIO, TypedDict
 
 from workflows import _core
 from workflows._define import define
@@ -39,22 +41,30 @@ def main() -> int:
     sys.stdout.flush()
     # The native part is one uninterruptible call for Python: signals do what they do to any program.
     before = [(number, signal.signal(number, signal.SIG_DFL)) for number in (signal.SIGINT, signal.SIGPIPE)]
-    code = _core.cli_main(sys.argv[1:], requests.append)
+    code = _core.cli_main([os.fsencode(word) for word in sys.argv[1:]], requests.append)
     for number, handler in before:
         signal.signal(number, handler)
-    return carry_out(requests[0]) if requests else code
+    if not requests:
+        return code
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # as the native part writes, whatever the locale
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    return carry_out(requests[0])
 
 
 def carry_out(request: Request) -> int:
     """Carries out a command that needs Python code; returns the exit code."""
+    # With --json, standard output is for JSON alone: what the user's code prints goes to standard error.
+    prints = contextlib.redirect_stdout(sys.stderr) if request["json"] else contextlib.nullcontext()
     try:
-        return _run_command(request)
+        with prints:
+            return _run_command(request)
     except WorkflowsError as error:
         return _fail(request, error.code, str(error), _core.cli_exit_code(error.code))
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return interrupted(request, "Stopped.")
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes what is left when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _output().fileno())  # Python writes what is left when it exits
         return 128 + signal.SIGPIPE
     except Exception as error:
         return _fail(request, "unexpected", f"{traceback_text(error)}Please report this.", _UNEXPECTED)
@@ -63,11 +73,32 @@ def carry_out(request: Request) -> int:
 def say(text: str) -> None:
     """Prints a result. StoreError if it does not arrive, for example because the disk is full."""
     try:
-        print(text, flush=True)
+        print(text, file=_output(), flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise StoreError(f"The output could not be written: {error.strerror}.") from None
+
+
+def note(request: Request, message: str) -> None:
+    """Says on standard error what is no result and no error."""
+    if request["json"]:
+        message = json.dumps({"note": {"message": message}}, ensure_ascii=False)
+    print(message if request["json"] else harmless(message), file=sys.stderr, flush=True)
+
+
+def interrupted(request: Request, message: str) -> int:
+    """Tells that Ctrl-C ended the command; returns the exit code."""
+    code = 128 + signal.SIGINT
+    if request["json"]:
+        return _fail(request, "interrupted", message, code)
+    print(f"\n{harmless(message)}", file=sys.stderr)
+    return code
+
+
+def _output() -> TextIO:
+    assert sys.__stdout__ is not None
+    return sys.__stdout__
 
 
 def load(target: str) -> Any:
@@ -105,12 +136,13 @@ def load_module(name: str) -> ModuleType:
 
 
 def workflow_names(module: ModuleType) -> list[str]:
-    """The names by which a module has workflows of its own."""
-    return [name for name, value in vars(module).items() if _is_workflow(value, module)]
+    """The names by which a module, or a package, has workflows of its own; each workflow once."""
+    first = {id(value): name for name, value in reversed(vars(module).items()) if _is_workflow(value, module)}
+    return [name for name, value in vars(module).items() if first.get(id(value)) == name]
 
 
 def _is_workflow(value: object, module: ModuleType) -> bool:
-    if getattr(value, "__module__", None) != module.__name__:
+    if not f"{getattr(value, '__module__', None)}.".startswith(f"{module.__name__}."):
         return False  # imported from elsewhere
     try:
         define(value)
@@ -144,4 +176,4 @@ def _fail(request: Request, code: str, message: str, exit_code: int) -> int:
 
 def harmless(text: str) -> str:
     """Text in which nothing but line breaks acts on a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return _core.cli_harmless(text.encode("utf-8", "backslashreplace"))

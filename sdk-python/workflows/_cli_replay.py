@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bdb
 import json
+import os
 from typing import TYPE_CHECKING
 
 from workflows import _core, testing
@@ -23,8 +25,11 @@ def replay(request: Request) -> int:
     workflow = load(request["targets"][0])
     diverged = False
     for name in _names(request, name_of(workflow)):
-        history = History(_core.cli_history(request["db"], name_of(workflow), name))
-        result = testing.replay(workflow, history, debug=request["debug"] or None)
+        history = History(_core.cli_history(os.fsencode(request["db"]), name_of(workflow), os.fsencode(name)))
+        try:
+            result = testing.replay(workflow, history, debug=request["debug"] or None)
+        except bdb.BdbQuit:
+            return 0  # whoever left the debugger has seen enough
         diverged |= result.outcome == "diverged"
         say(_line(request, name, history, result))
     return _core.cli_exit_code(DivergenceError.code) if diverged else 0
@@ -48,6 +53,6 @@ def _line(request: Request, name: str, history: History, result: testing.ReplayR
         shown = {"workflow": workflow, "id": id, "generation": history.native.generation}
         return json.dumps({**shown, "outcome": result.outcome, "report": result.report})
     report = f"\n{harmless(result.report)}" if result.outcome == "diverged" else ""
-    is_whole = "/" in name or "." in name  # which no id has
+    is_whole = "/" in name or "." in name or name == "-"  # which no id has
     label = name if is_whole else f"{workflow}/{name}"
     return f"{_MARKS[result.outcome]} {result.outcome}  {harmless(label)}{report}"

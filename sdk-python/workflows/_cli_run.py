@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shlex
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
-from workflows._cli import harmless, load, say
-from workflows._engine import Engine, Instance
+from workflows._bodies import THREAD_NAMES
+from workflows._cli import harmless, interrupted, load, note, say
+from workflows._engine import Instance, alone
 from workflows._errors import DivergenceError, SerializationError
 from workflows._failures import summary
 from workflows._values import Codec
@@ -31,14 +34,20 @@ def run(request: Request) -> int:
     try:
         output = asyncio.run(_run(request, workflow, params))
     except KeyboardInterrupt:
-        if request["id"]:
-            again = shlex.join(
-                ["workflows", "run", request["targets"][0], "--id", request["id"], "--db", request["db"]]
-            )
-            print(f"\nStopped. The instance is safe: `{harmless(again)}` goes on.", file=sys.stderr)
-        raise
-    say(harmless(output) if sys.stdout.isatty() else output)
+        return _stopped(request)
+    say(harmless(output) if sys.__stdout__ is not None and sys.__stdout__.isatty() else output)
     return 0
+
+
+def _stopped(request: Request) -> int:
+    message = "Stopped."
+    if request["id"]:
+        words = ["workflows", "run", request["targets"][0], "--id", request["id"], "--db", request["db"]]
+        message += f" The instance is safe: `{shlex.join(words)}` goes on."
+    code = interrupted(request, message)
+    if any(thread.name.startswith(THREAD_NAMES) and thread.is_alive() for thread in threading.enumerate()):
+        os._exit(code)  # Python would wait for a body that nobody can stop, and whose result is lost
+    return code
 
 
 def _params(text: str) -> Any:
@@ -46,17 +55,12 @@ def _params(text: str) -> Any:
         return None
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SerializationError(f"The params are not JSON: {error}. Given: {text[:80]!r}.") from None
+    except (ValueError, RecursionError) as error:  # JSON, but more than Python reads: thousands of digits, deep nesting
+        raise SerializationError(f"The params cannot be read: {error}.") from None
 
 
 async def _run(request: Request, workflow: Any, params: Any) -> str:
-    async with Engine(request["db"], workflows=[workflow]) as engine:
-        known = request["id"] or None
-        if known is not None and params is None and await engine.exists(workflow, known):
-            instance = await engine.get(workflow, known)
-        else:
-            instance = await engine.create(workflow, params, id=known, on_conflict="return")
+    async with alone(workflow, params, id=request["id"] or None, db=request["db"]) as instance:
         request["id"] = instance.id
         output = await _followed(instance, request)
         text = Codec(None).encode(output, "output").decode()
@@ -95,8 +99,7 @@ def _tell_why(status: InstanceStatus, request: Request) -> None:
     reason = status.reason or "it was paused from outside"
     if reason.startswith("diverged"):
         raise DivergenceError(reason)
-    if not request["json"]:
-        print(f"‖ paused: {harmless(reason)}. It goes on when it is resumed.", file=sys.stderr)
+    note(request, f"Paused: {reason}. It goes on when it is resumed.")
 
 
 def _more(entry: EntryInfo) -> str:

@@ -8,7 +8,7 @@ import pytest
 import workflows
 
 from cli_support import NOW, ROOT, SCHEMAS, Cli, valid
-from histories import History, complete_order, failed_order, imported
+from histories import History, complete_order, failed_order, failure, imported
 
 
 def test_every_reading_command_gives_json_of_its_shape(shop: Cli) -> None:
@@ -34,6 +34,45 @@ def test_every_shape_is_documented() -> None:
     page = (ROOT / "engine/cli/JSON.md").read_text()
     printed = {name for name, schema in SCHEMAS["$defs"].items() if schema.get("type") == "object"}
     assert {name for name in printed if f"`{name}`" not in page} == set()
+
+
+def test_every_other_command_gives_json_of_its_shape(shop: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "o-1.json"
+    exported = shop.json("exported", "export", "o-1", "-o", str(file))
+    assert exported == {"file": str(file), "entries": 10, "bytes": file.stat().st_size}
+    assert shop.json("completion", "completion", "bash")["script"] == shop.ok("completion", "bash")[:-1]
+    assert list(shop.json("version", "--version")) == ["workflows", "SQLite", "CLI11", "fmt"]
+    answer = shop("--json", "replay", "o-1", "--step")
+    assert (answer.code, json.loads(answer.err)["error"]["code"]) == (2, "invalid_config")
+
+
+def test_replay_tells_the_status_that_the_engine_had_after_each_entry(tmp_path: Path) -> None:
+    history = (
+        History("order", "o-1")
+        .do("charge", 1.0, 2.0, failures=((0.0, 0.5, failure("OSError", "away")),))
+        .sleep("nap", 2.0, 3.0)
+        .begin("slow", 3.0)
+        .wait("approval", "approved", 3.0, None)
+        .entry("step_completed", 4.0, step=2, step_kind="do", name="slow", occurrence=1, attempt=1)
+        .pause(5.0)
+        .entry("resumed", 6.0)
+        .entry("instance_terminated", 7.0)
+    )
+    history.instance["status"] = "terminated"
+    cli = imported(tmp_path, history)
+    statuses = [line["status"] for line in cli.json_lines("replay", "replay", "o-1")]
+    attempt, nap, slow = ["waiting", "running"], ["waiting", "running"], ["running", "running", "waiting"]
+    assert statuses == [*attempt, *nap, *slow, "paused", "waiting", "terminated"]
+    shown = cli.ok("replay", "o-1").splitlines()
+    assert shown[5] == "       … waiting: sleep nap until 2026-01-01 00:00:03Z"
+    assert shown[11] == "       ▶ running: do slow runs; wait_for_event approval for ever"
+    assert shown[15] == "       ‖ paused"
+
+
+def test_a_replay_up_to_a_time_shows_what_was_open_until_then(shop: Cli) -> None:
+    shown = shop.ok("replay", "o-3", "--at", "2026-01-01T00:02:11Z")
+    assert "… wait      approval       10.0 s" in shown
+    assert "sleeps until 2026-01-02 00:02:01Z (in 23h 59m)" in shown
 
 
 def test_list_filters(own_shop: Cli) -> None:
@@ -116,6 +155,12 @@ ERRORS = [
     (["list", "--limit", "-1"], "usage", 2),
     (["graph", "o-1", "--format", "png"], "usage", 2),
     (["export", "o-1", "--redact", "--sensitive"], "usage", 2),
+    (["replay", "o-1", "shop:Order", "--until", "charge"], "invalid_config", 2),
+    (["replay", "o-1", "shop:Order", "--step"], "invalid_config", 2),
+    (["replay", "o-1", "shop:Order", "--status", "complete"], "usage", 2),
+    (["replay", "o-1", "shop:Order", "--workflow", "order"], "usage", 2),
+    (["replay", "o-1", "--workflow", "order"], "usage", 2),
+    (["replay", "--all", "shop:Order", "--at", "1 hour"], "invalid_config", 2),
 ]  # fmt: skip
 
 
@@ -123,6 +168,50 @@ ERRORS = [
 def test_errors_have_their_code_and_exit_code(shop: Cli, arguments: list[str], code: str, exit_code: int) -> None:
     error = shop.error(*arguments)
     assert (error["code"], error["exit_code"]) == (code, exit_code)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["restart", "o-1", "--from-step"],
+        ["list", "--status"],
+        ["list", "--workflow"],
+        ["list", "--created-after"],
+        ["tail"],
+        ["run", "shop:Order", "--id"],
+        ["run", "shop:Order", "--params"],
+        ["replay", "o-1", "--until"],
+        ["replay", "o-1", "--at"],
+        ["replay", "o-1", "shop:Order", "--debug"],
+        ["replay", "--all", "shop:Order", "--workflow"],
+        ["replay", "--all", "shop:Order", "--status"],
+        ["export", "o-1", "-o"],
+        ["send-event", "o-3", "paid", "--event-id"],
+    ],
+    ids=" ".join,
+)
+def test_s46_what_is_given_as_empty_is_not_taken_for_left_out(shop: Cli, arguments: list[str]) -> None:
+    assert '"" is not accepted. Give a value, or leave it out' in shop.error(*arguments, "")["message"]
+    if arguments[-1].startswith("--"):
+        *others, option = arguments
+        assert '"" is not accepted' in shop.error(*others, f"{option}=", "--db", str(shop.db))["message"]
+
+
+def test_what_looks_like_an_option_is_told_as_one(shop: Cli) -> None:
+    assert shop.error("inspect", "-dash")["message"].startswith('There is no option "-dash"\n')
+
+
+def test_an_id_that_was_meant_as_a_file_is_told_what_a_file_is(shop: Cli) -> None:
+    for command in (["diff", "old.hist", "o-1"], ["replay", "old.hist"]):
+        assert "or begins with . or /, such as ./old.hist" in shop.error(*command)["message"]
+
+
+def test_a_time_that_is_too_long_ago_is_told_with_the_limit(shop: Cli) -> None:
+    assert "at most 10 years" in shop.error("list", "--created-after", "11 years")["message"]
+
+
+def test_a_graph_of_no_steps_says_so(tmp_path: Path) -> None:
+    assert imported(tmp_path, History("order", "o-1").complete(1, None)).ok("graph", "o-1") == "No steps.\n"
 
 
 def test_a_number_that_is_none_is_told_with_what_is_accepted(shop: Cli) -> None:

@@ -75,6 +75,14 @@ def test_a_name_that_is_missing_fails_every_command_alike(own_shop: Cli) -> None
         assert own_shop.error(command)["code"] == "store_corrupt"
 
 
+@pytest.mark.parametrize("arguments", [["pause", "o-1"], ["send-event", "o-1", "paid"], ["gc"], ["delete", "o-1"]])
+def test_an_empty_file_is_made_no_database_by_what_makes_no_instance(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "empty.db").touch()
+    before = state_of(tmp_path)
+    assert "is empty" in Cli(tmp_path / "empty.db").error(*arguments)["message"]
+    assert state_of(tmp_path) == before
+
+
 def test_a_file_of_a_newer_version_is_refused(own_shop: Cli) -> None:
     with sqlite3.connect(own_shop.db) as database:
         database.execute("PRAGMA user_version = 99")

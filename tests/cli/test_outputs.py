@@ -1,5 +1,6 @@
 """Whole outputs at a fixed width and time, and that both doors give the same."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,27 @@ def test_both_doors_give_the_same_json_and_errors(shop: Cli) -> None:
     through_python = replace(shop, door=PYTHON)
     for arguments in (["inspect", "o-1"], ["inspect", "nobody"], ["nonsense"]):
         assert through_python("--json", *arguments) == shop("--json", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["li"], ["list"]),
+        (["--db", "x.db", "li"], ["list"]),
+        (["--v"], ["--version"]),
+        (["--db", "x.db", "list", "--st"], ["--status"]),
+        (["list", "--status", "wait"], ["waiting", "waitingForPause"]),
+        (["tail", "-f"], ["-f"]),
+        (["graph", "o-1", "--format", "m"], ["mermaid"]),
+        (["completion", ""], ["bash", "zsh", "fish", "--help", "-h", "--db", "--json"]),
+        (["list", "--he"], ["--help"]),
+    ],
+    ids=" ".join,
+)
+def test_bash_completes(shop: Cli, words: list[str], offered: list[str]) -> None:
+    script = shop.ok("completion", "bash") + '\nCOMP_WORDS=(workflows "$@"); COMP_CWORD=$#; _workflows; '
+    asked = ["bash", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"', "bash", *words]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines() == offered
 
 
 def test_what_an_end_cut_short_waits_for_nothing(own_shop: Cli) -> None:

@@ -130,6 +130,14 @@ def test_tail_follows_until_the_end(tmp_path: Path) -> None:
         assert terminal.process.returncode == 0
 
 
+def test_a_tail_ends_when_its_instance_is_deleted(own_shop: Cli) -> None:
+    with Terminal(own_shop, "tail", "o-3", "-f", NO_COLOR="1") as terminal:
+        terminal.until("paused")
+        own_shop.ok("delete", "o-3")
+        assert "order/o-3 was deleted." in terminal.rest()
+        assert terminal.process.returncode == 3
+
+
 def test_tail_of_all_follows(tmp_path: Path) -> None:
     cli = imported(tmp_path, History("order", "o-1").do("one", 0, 1, 1).pause(2))
     with Terminal(cli, "tail", "-f", NO_COLOR="1") as terminal:
