@@ -95,8 +95,7 @@ void bind_client(py::module_& module) {
   py::class_<InstanceHistory>(module, "History")
       .def_property_readonly("workflow", [](const InstanceHistory& history) { return to_text(history.info.workflow); })
       .def_property_readonly("generation", [](const InstanceHistory& history) { return history.info.generation; })
-      .def_property_readonly("id", [](const InstanceHistory& history) { return to_text(history.info.id); })
-      .def_property_readonly("params", [](const InstanceHistory& history) { return to_bytes(history.params); });
+      .def_property_readonly("id", [](const InstanceHistory& history) { return to_text(history.info.id); });
   py::class_<ClientView, std::shared_ptr<ClientView>>(module, "Client")
       .def(py::init(&open_client), py::arg("database"), py::arg("create"))
       .def("create", &create, py::arg("workflow"), py::arg("params"), py::arg("id"), py::arg("return_existing"),

@@ -16,7 +16,6 @@ from workflows._config import choice, count, database_path, retention_ms, size_b
 from workflows._define import Definition, Kept, define, name_of
 from workflows._errors import (
     EngineClosedError,
-    InstanceExistsError,
     InstanceNotFoundError,
     InvalidConfigError,
     InvalidNameError,
@@ -619,22 +618,5 @@ async def alone(
         if params is None and await engine.exists(workflow, known):
             instance = await engine.get(workflow, known)
         else:
-            instance = await _created(engine, workflow, params, known)
+            instance = await engine.create(workflow, params, id=known, on_conflict="return")
         yield instance
-
-
-async def _created(engine: Engine, workflow: Any, params: Any, id: str) -> Instance:
-    try:
-        return await engine.create(workflow, params, id=id, on_conflict="return")
-    except InstanceExistsError:  # with other bytes: the same members may stand in another order
-        instance = await engine.get(workflow, id)
-        recorded = (await instance.history()).native.params
-        if _in_order(recorded) != _in_order(Codec(None).encode(params, "params")):
-            raise
-        return instance
-
-
-def _in_order(data: bytes) -> str:
-    import json
-
-    return json.dumps(json.loads(data), sort_keys=True)
