@@ -147,7 +147,10 @@ def output_of(row: tuple[Any, ...], codec: Codec, workflow: str, id: str) -> Any
     what = f"Instance {id!r} of workflow {workflow!r}"
     if status == Status.ERRORED and failure:
         cause = _failures.to_exception(failure, codec)
-        raise WorkflowFailedError(f"{what} failed: {_failures.summary(cause)}", cause)
+        failed = WorkflowFailedError(f"{what} failed: {_failures.summary(cause)}", cause)
+        if recorded := _failures.Failure._make(failure).traceback:
+            failed.add_note(f"As recorded:\n{recorded}")
+        raise failed
     if status == Status.TERMINATED:
         raise WorkflowTerminatedError(f"{what} was terminated")
     raise WorkflowsError(f"{what} ended as {status!r}")

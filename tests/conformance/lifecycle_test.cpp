@@ -368,7 +368,8 @@ TEST_P(StoreLifecycle, S30_WhoClaimsAnInstanceThatWasCreatedWithoutRetentionSays
   for_ever.retention = Retention{};
   must(store->commit(batch(std::nullopt, new_instance("unknown"), own, for_ever)));
   const Claim claim{.workflows = {"order"}, .retentions = {{"order", {.success = Millis(100)}}}, .queued = 9};
-  for (const InstanceInfo& info : std::get<Claimed>(must(store->commit(batch(owner, claim))).at(0)).instances)
+  const auto claimed = must(store->commit(batch(owner, claim)));
+  for (const InstanceInfo& info : std::get<Claimed>(claimed.at(0)).instances)
     must(store->commit(batch(owner, append(info.key, ending(EntryKind::instance_completed, "1")))));
 
   EXPECT_EQ(must(store->find("order", "unknown"))->expires, at(1100));

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,9 +198,10 @@ async def test_s13_no_frame_of_the_library_is_recorded(tmp_path: Path) -> None:
 
     async with opened(tmp_path / "shop.db", fails) as engine:
         instance = await engine.create(fails, id="f")
-        with pytest.raises(workflows.WorkflowFailedError):
+        with pytest.raises(workflows.WorkflowFailedError) as failed:
             await instance.result(PATIENCE_S)
         error = (await instance.status()).error
+    assert 'raise shapes.PlainError("declined")' in "".join(traceback.format_exception(failed.value))
     assert error is not None
     shown = _failures.from_exception(error, codec).traceback
     assert [line.rpartition(", in ")[2] for line in shown.splitlines() if line.startswith("  File")] == [

@@ -211,7 +211,7 @@ async def test_s10_with_limit_zero_the_body_runs_at_most_once_ever(tmp_path: Pat
         await engine.create(once, id="o")
         await running.wait()
     async with opened(tmp_path / "o.db", once) as engine:
-        with pytest.raises(workflows.WorkflowFailedError, match="StepError: the process ended") as caught:
+        with pytest.raises(workflows.WorkflowFailedError, match="ProcessLost: the process ended") as caught:
             await (await engine.get(once, "o")).result(timeout=PATIENCE_S)
         assert isinstance(caught.value.cause, workflows.StepError)
     assert bodies == 1

@@ -184,7 +184,7 @@ std::optional<Error> StoreWorker::write_batch(bool heavy) {
   if (heavy) {
     auto* target = pick(after, is_owned);
     for (int i = 0; target && i < kHeavyEntries; ++i) {
-      const auto large = entry(EntryKind::step_completed, std::string(4000, 'v'));
+      const auto large = entry(EntryKind::step_completed, '"' + std::string(3998, 'v') + '"');
       target->record(large);
       items.push_back(AppendEntry{.instance = target->key, .entry = large});
     }
@@ -288,7 +288,8 @@ bool StoreWorker::add_entry(Items& items, World& world) {
 bool StoreWorker::add_end(Items& items, World& world) {
   auto* target = below(3) == 0 ? pick(world, is_owned) : nullptr;
   if (!target) return false;
-  const auto recorded = entry(EntryKind::instance_completed, value());
+  const bool rolls_back = target->status == Status::rolling_back;  // and does not complete any more
+  const auto recorded = entry(rolls_back ? EntryKind::instance_terminated : EntryKind::instance_completed, value());
   items.push_back(AppendEntry{.instance = target->key, .entry = recorded});
   target->record(recorded);
   return true;
@@ -386,7 +387,7 @@ bool StoreWorker::add_renew(Items& items, World&) {
 
 std::string StoreWorker::value() {
   constexpr std::array<std::size_t, 8> kSizes{2, 2, 2, 20, 20, 300, 5'000, 20'000};
-  return std::string(kSizes.at(below(kSizes.size())), static_cast<char>('a' + below(26)));
+  return '"' + std::string(kSizes.at(below(kSizes.size())), static_cast<char>('a' + below(26))) + '"';
 }
 
 WorldInstance* StoreWorker::pick(World& world, const std::function<bool(const WorldInstance&)>& condition) {

@@ -128,7 +128,7 @@ std::string unsound(Store& store) {
   std::string found;
   for (const Finding& finding : *findings) {
     // The worker's instances wait for nothing that is written down.
-    if (finding.severity == Finding::Severity::note || finding.check == "waits_for_nothing") continue;
+    if (finding.severity != Finding::Severity::problem || finding.check == "waits_for_nothing") continue;
     found += fmt::format("{}: {}\n", finding.check, finding.message);
   }
   return found;
