@@ -41,7 +41,7 @@ def test_every_other_command_gives_json_of_its_shape(shop: Cli, tmp_path: Path) 
     exported = shop.json("exported", "export", "o-1", "-o", str(file))
     assert exported == {"file": str(file), "entries": 10, "bytes": file.stat().st_size}
     assert shop.json("completion", "completion", "bash")["script"] == shop.ok("completion", "bash")[:-1]
-    assert list(shop.json("version", "--version")) == ["workflows", "SQLite", "CLI11", "fmt"]
+    assert list(shop.json("version", "--version")) == ["workflows", "SQLite", "Boost.JSON", "CLI11", "fmt"]
     answer = shop("--json", "replay", "o-1", "--step")
     assert (answer.code, json.loads(answer.err)["error"]["code"]) == (2, "invalid_config")
 
@@ -353,6 +353,6 @@ def test_removed_rows_are_counted_once(tmp_path: Path) -> None:
 
 def test_the_schemas_list_every_code_and_kind() -> None:
     codes = re.findall(r"X\((\w+), \w+, \d+\)", (ROOT / "include/workflows/error.h").read_text())
-    assert SCHEMAS["$defs"]["error_code"]["enum"] == ["usage", *codes, "unexpected"]
+    assert SCHEMAS["$defs"]["error_code"]["enum"] == ["usage", *codes, "unexpected", "interrupted"]
     kinds = re.findall(r"\{EntryKind::\w+, \"(\w+)\"\}", (ROOT / "engine/values/journal.cpp").read_text())
     assert SCHEMAS["$defs"]["entry_kind"]["enum"] == kinds
