@@ -29,6 +29,7 @@ std::string options_in(const CompletedCommand& command) {
 
 std::string commands_in(const CompletedCommand& program) {
   std::vector<std::string> names;
+  names.reserve(program.commands.size());
   for (const auto& command : program.commands) names.push_back(command.name);
   return joined(names);
 }

@@ -273,34 +273,6 @@ void Instance::begin_wait(Ticket ticket, const WaitRequest& request, TimePoint n
   }
 }
 
-// Whoever cancels a wait does not expect it to take what comes later: that is for the waits that follow.
-void Instance::withdraw(Ticket ticket) {
-  Step& step = steps_[ticket];
-  if (step.phase == Phase::held) {
-    std::erase_if(held_, [&](const auto& held) { return held.first == ticket; });
-  } else if (step.phase == Phase::waiting) {
-    std::erase(waits_[step.more().event_type], ticket);
-    if (step.deadline) {
-      deadlines_.erase({*step.deadline, ticket});
-      effects_.emplace_back(Disarm{ticket});
-    } else {
-      --endless_waits_;
-    }
-  } else {
-    return;
-  }
-  enter(step, Phase::withdrawn);
-}
-
-// In this life the code waits for it after all.
-void Instance::wait_again(Ticket ticket, TimePoint now) {
-  Step& step = steps_[ticket];
-  step.forsaken_before = step.forsaken_early = false;
-  append(identified_entry(EntryKind::wait_started, ticket, now), Urgency::eager);
-  step.phase = Phase::waiting;
-  go_on(ticket, now);
-}
-
 std::expected<Value, Error> Instance::value(ValueRequest request, TimePoint now) {
   const auto ticket = ask(StepKind::value, request.name, request.source);
   if (!ticket) return std::unexpected(ticket.error());

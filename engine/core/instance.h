@@ -303,8 +303,6 @@ class Instance {
   void take_event(Ticket ticket, InboxEvent event, TimePoint now);
   bool take_waiting_event(Ticket ticket, TimePoint now);
   void time_out_wait(Ticket ticket, TimePoint now);
-  void withdraw(Ticket ticket);
-  void wait_again(Ticket ticket, TimePoint now);
   void enter(Step& step, Phase phase);
   static bool is_armed(const Step& step);
   static TimePoint attempt_deadline(const Step& step, TimePoint sign_of_life);
@@ -322,6 +320,8 @@ class Instance {
   void hold(Ticket ticket, Work work);
   void begin(Ticket ticket, Work work, TimePoint now);
   void go_ahead(TimePoint now);
+  void withdraw(Ticket ticket);
+  void wait_again(Ticket ticket, TimePoint now);
 
   // Pause, rollback, divergence (instance_lifecycle.cpp)
   void stop_everything();

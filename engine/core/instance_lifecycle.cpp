@@ -1,4 +1,4 @@
-// What interrupts a run: new work that waits, pause, rollback, divergence.
+// What interrupts a run: new work that waits, waits that are given up, pause, rollback, divergence.
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -38,6 +38,36 @@ void Instance::go_ahead(TimePoint now) {
   if (roll_back_asked_ && caught_up()) return begin_rollback(std::nullopt, now);
   if (held_.empty() || holds()) return;
   for (auto& [ticket, work] : std::exchange(held_, {})) begin(ticket, std::move(work), now);
+}
+
+// ---------------------------------------------------------------- waits that the code gives up
+
+// Whoever cancels a wait does not expect it to take what comes later: that is for the waits that follow.
+void Instance::withdraw(Ticket ticket) {
+  Step& step = steps_[ticket];
+  if (step.phase == Phase::held) {
+    std::erase_if(held_, [&](const auto& held) { return held.first == ticket; });
+  } else if (step.phase == Phase::waiting) {
+    std::erase(waits_[step.more().event_type], ticket);
+    if (step.deadline) {
+      deadlines_.erase({*step.deadline, ticket});
+      effects_.emplace_back(Disarm{ticket});
+    } else {
+      --endless_waits_;
+    }
+  } else {
+    return;
+  }
+  enter(step, Phase::withdrawn);
+}
+
+// In this life the code waits for it after all.
+void Instance::wait_again(Ticket ticket, TimePoint now) {
+  Step& step = steps_[ticket];
+  step.forsaken_before = step.forsaken_early = false;
+  append(identified_entry(EntryKind::wait_started, ticket, now), Urgency::eager);
+  step.phase = Phase::waiting;
+  go_on(ticket, now);
 }
 
 // ---------------------------------------------------------------- the end

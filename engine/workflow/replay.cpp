@@ -47,18 +47,20 @@ std::optional<Wanted> read(const std::vector<std::string>& arguments) {
     const std::string& argument = arguments[i];
     const bool takes_value = argument == "--workflow" || argument == "--status";
     if (takes_value && i + 1 == arguments.size()) return std::nullopt;
-    if (argument == "--all")
+    if (argument == "--all") {
       wanted.all = true;
-    else if (argument == "--json")
+    } else if (argument == "--json") {
       wanted.json = true;
-    else if (argument == "--workflow")
+    } else if (argument == "--workflow") {
       wanted.query.workflow = arguments[++i];
-    else if (argument == "--status" && !(wanted.query.status = parse_status(arguments[++i])))
+    } else if (argument == "--status") {
+      wanted.query.status = parse_status(arguments[++i]);
+      if (!wanted.query.status) return std::nullopt;
+    } else if (argument.starts_with("--")) {
       return std::nullopt;
-    else if (argument.starts_with("--") && !takes_value)
-      return std::nullopt;
-    else if (!takes_value)
+    } else {
       wanted.ids.push_back(argument);
+    }
   }
   const bool filters = wanted.query.workflow || wanted.query.status;
   if (wanted.all ? !wanted.ids.empty() : wanted.ids.empty() || filters) return std::nullopt;
