@@ -47,8 +47,8 @@ class StepContext {
   // The same for every attempt and replay of this step, different for every other.
   const std::string& idempotency_key() const noexcept { return facts_.idempotency_key; }
   // Stop is requested when nobody waits for the attempt any more: it has timed out, has lost a race, the instance has
-  // ended or is rolled back, or the engine closes. The sooner the body ends, the better; what it returns or throws from
-  // then on counts for nothing. If the engine closed, the step runs again in its next life.
+  // ended or is rolled back, or the engine closes. The sooner the body ends, the better. What comes of it from then on
+  // is recorded of the loser of a race alone; if the engine closed, the step runs again in its next life.
   const std::stop_token& stop_token() const noexcept { return facts_.stop; }
   bool cancelled() const noexcept { return facts_.stop.stop_requested(); }
 

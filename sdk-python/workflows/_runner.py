@@ -36,8 +36,8 @@ T = TypeVar("T")
 STALL_TURNS = 50  # turns of the loop in which a replaying run does nothing before it counts as stalled
 ELSEWHERE_SECONDS = 5.0  # code that waits for something else than steps may take so long to the next one
 LOOK_SECONDS = 1.0
-"""So long after something came it is looked whether it was an outcome that the engine holds back: of a step whose await
-an earlier life of the run had cancelled, and this one has not.
+"""So long after something came it is looked whether it was an outcome that the engine holds back, of a step whose await
+an earlier life of the run had cancelled and this one has not; and which code has timers of its own.
 """
 PATIENCE_SECONDS = 5.0  # how long code that was cancelled may take to end when the engine closes
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
@@ -188,19 +188,20 @@ class Runner(_core.Driver):
         for run in self._replaying - self._stalling:  # what came may be for one that stands still
             self.watch_stall(run)
         if self._look is None and self.runs:
-            self._look = self.loop.call_later(LOOK_SECONDS, self._look_for_replaying, context=self.turn_context)
+            self._look = self.loop.call_later(LOOK_SECONDS, self._look_after_runs, context=self.turn_context)
         self.turn()
 
-    def _look_for_replaying(self) -> None:
+    def _look_after_runs(self) -> None:
         self._look = None
         if self.closed or self._failure is not None:
             return
         for run in self.runs.values():
             if run not in self._replaying and not run.stopped and self.host.replaying(run.key):
                 self._watch_replay(run)
-        for run in self._all_own_timers():
-            self.host.goes_on(run.key)
-        self.touch()
+        if timers := self._all_own_timers():
+            for run in timers:
+                self.host.goes_on(run.key)
+            self.touch()
 
     def _own_timer(self, run: Run) -> float | None:
         """The loop's time at which the last timer goes off that the run's code has set, by `asyncio.timeout`,
