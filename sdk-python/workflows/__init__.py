@@ -34,7 +34,6 @@ from typing import TYPE_CHECKING
 
 from workflows._blocking import BlockingStep, SyncStep
 from workflows._client import Client, ClientInstance
-from workflows._config import Retention, Retries, RollbackConfig, StepConfig
 from workflows._context import StepContext
 from workflows._define import WorkflowEntrypoint, workflow
 from workflows._engine import Engine, Instance, run
@@ -66,13 +65,14 @@ from workflows._errors import (
     WorkflowTerminatedError,
     WrongLoopError,
 )
-from workflows._events import Event, ReceivedEvent
 from workflows._info import History, Status
 from workflows._pending import StepCall
 from workflows._step import DeclaredStep, Step
 from workflows._values import JsonSerializer, PickleSerializer, Serializer
 
 if TYPE_CHECKING:
+    from workflows._config_classes import Retention, Retries, RollbackConfig, StepConfig
+    from workflows._events import Event, ReceivedEvent
     from workflows._records import (
         AttemptInfo,
         EntryInfo,
@@ -149,12 +149,15 @@ for _public in [globals()[_name] for _name in __all__ if _name in globals()]:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """The rest of `__all__`, which few programs need before they have run for a while."""
+        """The rest of `__all__`: what few programs need before they have run for a while, or at all."""
         if name not in __all__:
             raise AttributeError(f"module 'workflows' has no attribute {name!r}")
-        from workflows import _records
+        from workflows import _config_classes, _events, _records
 
-        return getattr(_records, name)
+        for module in (_config_classes, _events, _records):
+            if hasattr(module, name):
+                return getattr(module, name)
+        raise AssertionError(f"{name} is public, but nowhere")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

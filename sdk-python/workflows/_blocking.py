@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from workflows._config import RollbackConfig, StepConfig
 from workflows._declaration import Declaration
 from workflows._pending import NO_DEFAULT, StepCall
 from workflows._step import Rollback, Step, StepLog
@@ -20,6 +19,7 @@ from workflows._time import Duration
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from workflows._config_classes import RollbackConfig, StepConfig
     from workflows._events import ReceivedEvent
     from workflows._run import Run
 

@@ -1,94 +1,20 @@
-"""How a step runs (S9). The engine checks ranges and fills in defaults; here are the shapes that Python users write."""
+"""How a step runs (S9), and the options of the engine, as Python users write them. The engine fills in defaults."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from workflows import _core
 from workflows._errors import InvalidConfigError, InvalidDurationError
-from workflows._time import Duration, duration_ms
+from workflows._time import duration_ms
 from workflows._values import encode
 
-Delay = Duration | Callable[[Any, Exception], Duration | Awaitable[Duration]]
-"""A duration, or a callable (sync or async) that gets the step's context and the error and returns one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retries:
-    """How often and when a failed step is tried again.
-
-    Attributes:
-        limit: further attempts after the first; 0 means that the body runs at most once, ever.
-        delay: the time before the next attempt, or a callable `(ctx, error)` that returns it (within 5 seconds; it may
-            be async). What a callable returns is used as it is, without `backoff`.
-        backoff: how the delay d grows after attempt n: "constant" d, "linear" d*n, "exponential" d*2^(n-1).
-        max_delay: the delay grows no longer than this.
-        jitter: the share of the delay that is random, from 0 to 1.
-    """
-
-    limit: int = 5
-    delay: Delay = "1 second"
-    backoff: Literal["constant", "linear", "exponential"] = "exponential"
-    max_delay: Duration = "1 hour"
-    jitter: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepConfig:
-    """The config of a step, as an alternative to a dict of the same keys.
-
-        config=workflows.StepConfig(retries=workflows.Retries(limit=3, delay="2s"), timeout=timedelta(minutes=1))
-
-    Attributes:
-        retries: what happens after a failed attempt.
-        timeout: how long one attempt may take.
-        heartbeat_timeout: an attempt also fails when its body does not call `ctx.heartbeat()` for so long.
-        sensitive: "output" hides the result from operators: they see [REDACTED]. The program gets the real value.
-    """
-
-    retries: Retries = field(default_factory=Retries)
-    timeout: Duration = "10 minutes"
-    heartbeat_timeout: Duration | None = None
-    sensitive: Literal["output"] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as a dict, with only the keys that are set."""
-        result: dict[str, Any] = {"retries": dataclasses.asdict(self.retries), "timeout": self.timeout}
-        if self.heartbeat_timeout is not None:
-            result["heartbeat_timeout"] = self.heartbeat_timeout
-        if self.sensitive is not None:
-            result["sensitive"] = self.sensitive
-        return result
-
-
-@dataclass(frozen=True, kw_only=True)
-class RollbackConfig(StepConfig):
-    """The config of a rollback, as an alternative to a dict of the same keys.
-
-    Attributes:
-        on_failure: a rollback that fails for good stops those that are left ("halt"), or not ("continue").
-    """
-
-    on_failure: Literal["halt", "continue"] = "halt"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retention:
-    """How long finished instances are kept; None is for ever.
-
-    Attributes:
-        success: after the instance is complete.
-        failure: after it has failed or was terminated.
-    """
-
-    success: Duration | None = None
-    failure: Duration | None = None
+if TYPE_CHECKING:
+    from workflows._config_classes import StepConfig
 
 
 class Compiled(NamedTuple):
@@ -115,7 +41,7 @@ def compile_config(
     config: StepConfig | Mapping[str, Any] | None, rollback: object = None, rollback_config: object = None
 ) -> Compiled:
     """Checks a step's config. Raises InvalidConfigError that names the key."""
-    compiled = _DEFAULTS if config is None else _compile(_members(config, StepConfig, "config"))
+    compiled = _DEFAULTS if config is None else _compile(_members(config, "StepConfig", "config"))
     if rollback is None and rollback_config is None:
         return compiled
     return compiled._replace(rollback=_rollback(rollback, rollback_config))
@@ -130,7 +56,7 @@ def _rollback(function: object, config: object) -> CompiledRollback:
         )
     if config is None:
         return CompiledRollback(function, None, False)
-    given = dict(_members(config, RollbackConfig, "rollback_config"))
+    given = dict(_members(config, "RollbackConfig", "rollback_config"))
     on_failure = given.pop("on_failure", "halt")
     if on_failure not in ("halt", "continue"):
         raise _refusal("on_failure", on_failure, '"halt" or "continue"')
@@ -158,7 +84,7 @@ def _compile(given: Mapping[str, Any]) -> Compiled:
 
 
 def _retries(value: object) -> tuple[dict[str, Any], Callable[[Any, Exception], Any] | None]:
-    given = _members(value, Retries, "config retries")
+    given = _members(value, "Retries", "config retries")
     plain: dict[str, Any] = {}
     delay: Callable[[Any, Exception], Any] | None = None
     if "limit" in given:
@@ -179,14 +105,19 @@ def _retries(value: object) -> tuple[dict[str, Any], Callable[[Any, Exception], 
     return plain, delay
 
 
-def _members(value: object, shape: type[Any], where: str, what: str = "The step's") -> Mapping[str, Any]:
+def _members(value: object, shape_name: str, where: str, what: str = "The step's") -> Mapping[str, Any]:
+    import dataclasses
+
+    from workflows import _config_classes
+
+    shape: type[Any] = getattr(_config_classes, shape_name)
     known = [f.name for f in dataclasses.fields(shape)]
     if isinstance(value, shape):
         return {name: getattr(value, name) for name in known}
     if not isinstance(value, Mapping):
         raise InvalidConfigError(
             f"{what} {where} is {value!r} of type {type(value).__name__}. Accepted: a dict with the keys "
-            f"{', '.join(known)}, or workflows.{shape.__name__}."
+            f"{', '.join(known)}, or workflows.{shape_name}."
         )
     for key in cast("Mapping[object, Any]", value):
         if key not in known:
@@ -219,6 +150,8 @@ def _share(value: object) -> float:
 
 def public_config(native: _core.StepConfig) -> StepConfig:
     """The config that a step runs with, for its context."""
+    from workflows._config_classes import Retries, StepConfig
+
     return StepConfig(
         retries=Retries(
             limit=native.limit,
@@ -245,7 +178,7 @@ def retention_ms(value: object) -> _core.Retention | None:
     if isinstance(value, (str, timedelta)):
         both = duration_ms(value, "retention")
         return (both, both)
-    given = _members(value, Retention, "retention", what="The")
+    given = _members(value, "Retention", "retention", what="The")
     kept = [given.get(key) for key in ("success", "failure")]
     success, failure = (None if one is None else duration_ms(one, "retention") for one in kept)
     return (success, failure)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from workflows._config import StepConfig
+if TYPE_CHECKING:
+    from workflows._config_classes import StepConfig
 
 
 class Attempt(Protocol):

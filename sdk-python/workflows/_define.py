@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from workflows import _core, _names
-from workflows._config import Retention, choice, retention_ms
+from workflows._config import choice, retention_ms
 from workflows._errors import InvalidNameError
 from workflows._time import Duration
+
+if TYPE_CHECKING:
+    from workflows._config_classes import Retention
 
 _MARK = "__workflow__"
 _POLICIES = ("pause", "fail", "ignore")
 
 Determinism: TypeAlias = Literal["pause", "fail", "ignore"]
-Kept: TypeAlias = Retention | Mapping[str, Any] | Duration | None
+Kept: TypeAlias = "Retention | Mapping[str, Any] | Duration | None"
 
 
 class WorkflowEntrypoint:

@@ -62,3 +62,7 @@ class ReceivedEvent(_Record):
     payload: Any
     timestamp: datetime
     _keys: ClassVar[dict[str, str]] = {"type": "type", "payload": "payload", "timestamp": "timestamp"}
+
+
+for _public in (Event, ReceivedEvent):
+    _public.__module__ = "workflows"

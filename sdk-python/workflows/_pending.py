@@ -6,10 +6,10 @@ from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from workflows import _core, _failures
-from workflows._events import ReceivedEvent
 from workflows._time import to_datetime
 
 if TYPE_CHECKING:
+    from workflows._events import ReceivedEvent
     from workflows._run import Run
 
 R = TypeVar("R")
@@ -80,6 +80,8 @@ class Wait(Pending):
 
     def decode(self, outcome: tuple[Any, ...]) -> ReceivedEvent:
         """The event that was taken."""
+        from workflows._events import ReceivedEvent
+
         _, type, payload, at = outcome
         return ReceivedEvent(type, self.run.runner.codec.decode(payload), to_datetime(at))
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from workflows import _core, _names
-from workflows._config import RollbackConfig, StepConfig, compile_config
+from workflows._config import compile_config
 from workflows._declaration import Declaration
 from workflows._errors import InvalidConfigError
 from workflows._pending import NO_DEFAULT, Sleep, StepCall, Wait
@@ -19,6 +19,7 @@ from workflows._time import Duration, duration_ms, moment_ms
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from workflows._config_classes import RollbackConfig, StepConfig
     from workflows._events import ReceivedEvent
     from workflows._run import Run
 
