@@ -152,6 +152,8 @@ class Instance {
   bool release_stalled(TimePoint now);
 
   // --- reported by the runtime
+  // What `durable` will touch of this step.
+  void prefetch(Ticket ticket) const;
   // The entry of this step that was awaited is on disk. It holds `recorded`: a result is with its entry until then, and
   // nowhere else.
   void durable(Ticket ticket, Value recorded, TimePoint now);

@@ -6,6 +6,7 @@
 #include "engine/core/detail.h"
 #include "engine/core/instance.h"
 #include "engine/testing/planted_bug.h"
+#include "engine/values/prefetch.h"
 
 namespace workflows::core {
 namespace {
@@ -212,6 +213,12 @@ bool Instance::gate_is_open() {
 }
 
 // ---------------------------------------------------------------- delivery
+
+void Instance::prefetch(Ticket ticket) const {
+  if (ticket >= steps_.size()) return;
+  values::prefetch<sizeof(Step)>(&steps_[ticket]);
+  values::prefetch<sizeof(Delivery)>(order_.data() + order_.size());
+}
 
 void Instance::durable(Ticket ticket, Value recorded, TimePoint now) {
   Step& step = steps_.at(ticket);

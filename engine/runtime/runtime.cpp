@@ -443,12 +443,24 @@ void Host::Runtime::arm_wakeup() {
 
 void Host::Runtime::handle(runtime::StepsDurable& message) {
   const TimePoint moment = now();
-  for (const auto& step : message.steps) {
-    if (const auto slot = slots_.find(step.instance); slot != slots_.end()) values::prefetch<384>(slot->second.get());
-  }
-  for (auto& [instance, ticket, recorded] : message.steps) {
+  for (std::size_t next = 0; next < message.steps.size(); ++next) {
+    look_ahead(message, next);
+    auto& [instance, ticket, recorded] = message.steps[next];
     if (Slot* slot = reported(instance)) slot->machine.durable(ticket, std::move(recorded), moment);
   }
+}
+
+// First for the slot, then for what it finds in there.
+void Host::Runtime::look_ahead(const runtime::StepsDurable& message, std::size_t next) const {
+  constexpr std::size_t kFar = 8;
+  constexpr std::size_t kNear = 4;
+  const auto slot_at = [&](std::size_t place) -> const Slot* {
+    if (place >= message.steps.size()) return nullptr;
+    const auto slot = slots_.find(message.steps[place].instance);
+    return slot == slots_.end() ? nullptr : slot->second.get();
+  };
+  if (const Slot* slot = slot_at(next + kFar)) values::prefetch<384>(slot);
+  if (const Slot* slot = slot_at(next + kNear)) slot->machine.prefetch(message.steps[next + kNear].ticket);
 }
 
 void Host::Runtime::handle(runtime::RunDurable& message) {

@@ -132,6 +132,7 @@ class Host::Runtime {
   void turn();
   void receive();
   void receive_all();
+  void look_ahead(const runtime::StepsDurable& message, std::size_t next) const;
   void handle(runtime::StepsDurable& message);
   void handle(runtime::RunDurable& message);
   void handle(runtime::CreateDone& message);

@@ -19,7 +19,8 @@ constexpr std::size_t kCollected = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
 constexpr auto kCommit = std::chrono::microseconds(150);  // takes one on a usual disk
-constexpr std::uint64_t kBrisk = 20;                      // bodies begun within kAwake: they need no further thread
+constexpr auto kLongestLook = std::chrono::microseconds(800);
+constexpr auto kBriskBody = std::chrono::microseconds(5);  // such bodies need no further thread
 
 std::uint32_t pool_size(std::uint32_t wanted) {
   return wanted > 0 ? wanted : std::max(kLeastThreads, std::thread::hardware_concurrency());
@@ -122,11 +123,13 @@ void Bodies::call_a_stand_by() {
 }
 
 void Bodies::stand_by() {
-  std::uint64_t before = 0;
-  do {
-    before = begun_;
-    std::this_thread::sleep_for(kAwake);
-  } while (!waiting_.empty() && begun_ - before > kBrisk);
+  for (auto pause = kAwake;; pause = std::min(2 * pause, kLongestLook)) {
+    const std::uint64_t before = begun_;
+    std::this_thread::sleep_for(pause);
+    const std::uint64_t begun = begun_ - before;
+    if (begun == 0) break;
+    if (!waiting_.empty() && begun < static_cast<std::uint64_t>(pause / kBriskBody)) break;
+  }
   has_stand_by_ = false;
   carry_out_waiting();
 }

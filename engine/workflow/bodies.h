@@ -4,8 +4,8 @@
 // for all that came since it looked.
 //
 // Bodies of less than some microseconds are carried out faster by few threads than by many that get into each other's
-// way. So a thread that finds more than it takes does not call the next one at once: that one stands by, looks every
-// 50 us, and joins if bodies take longer.
+// way. So a thread that finds more than it takes does not call the next one at once: that one stands by, looks after
+// 50 us and then ever more seldom, and joins if bodies take longer. It leaves when none has begun since its last look.
 
 #include <atomic>
 #include <cstdint>
