@@ -14,13 +14,14 @@ constexpr Millis kKeepPatience{100};
 constexpr int kMostKept = 10;
 constexpr std::uint32_t kLoadsUnderWay = 1024;
 constexpr std::uint32_t kClaimQueued = 500;
+constexpr std::uint32_t kStartAtOnce = 1'000;  // of what a call creates: a turn starts them all
 constexpr std::uint32_t kClaimWaiting = 5'000;
 
 }  // namespace
 
 std::uint32_t Host::Runtime::room() const {
   const std::uint32_t occupied = occupied_.load() + claiming_.load();
-  if (options_.max_concurrent_instances == 0) return kClaimQueued;
+  if (options_.max_concurrent_instances == 0) return kStartAtOnce;
   return occupied < options_.max_concurrent_instances ? options_.max_concurrent_instances - occupied : 0;
 }
 

@@ -20,29 +20,12 @@ constexpr std::uint64_t kSettleEntriesPerInstance = 10;
 
 Failed refused(std::string message) { return {{ErrorCode::store, std::move(message)}}; }
 
-constexpr std::int64_t kForEver = -1;
+}  // namespace
 
-// As it is kept: NULL is not known yet.
-struct StoredRetention {
-  explicit StoredRetention(const std::optional<Retention>& retention) {
-    if (!retention) return;
-    success = millis(retention->success);
-    failure = millis(retention->failure);
-  }
-  static std::int64_t millis(const std::optional<Duration>& duration) {
-    return duration ? duration->millis().count() : kForEver;
-  }
-
-  std::optional<std::int64_t> success{};
-  std::optional<std::int64_t> failure{};
-};
-
-const Owner& owner_of(const WriteBatch& batch) {
+const Owner& SqliteStore::owner_of(const WriteBatch& batch) {
   if (!batch.owner) throw refused("a batch without an owner cannot write to what engines own");
   return *batch.owner;
 }
-
-}  // namespace
 
 std::expected<std::vector<ItemResult>, Error> SqliteStore::commit(const WriteBatch& batch) {
   std::vector<ItemResult> results;
@@ -142,37 +125,6 @@ void SqliteStore::check_fence(const Owner& owner) {
         owner.id));
   if (owner.id != owner_.id || owner.epoch != owner_.epoch)
     throw refused(fmt::format("owner {} was opened through another connection and writes through that one", owner.id));
-}
-
-ItemResult SqliteStore::apply(const WriteBatch& batch, const CreateBatch& item) {
-  CreatedBatch results;
-  results.created.reserve(item.creates.size());
-  for (const Create& one : item.creates) results.created.push_back(create(batch, one));
-  return results;
-}
-
-ItemResult SqliteStore::apply(const WriteBatch& batch, const Create& item) { return create(batch, item); }
-
-Created SqliteStore::create(const WriteBatch& batch, const Create& item) {
-  const OwnerId owner = item.owned ? owner_of(batch).id : 0;
-  const auto workflow = names_.find_or_add(item.workflow);
-  const StoredValue params(*connection_, item.params);
-  const StoredRetention retention(item.retention);
-  const auto status = item.owned ? Status::running : Status::queued;
-  Query(*connection_, item.new_id ? sql::kCreateNew : sql::kCreate, workflow, item.id, static_cast<int>(status), owner,
-        item.owned, item.created, Maybe{item.version}, params, retention.success, retention.failure)
-      .run();
-  if (connection_->changed_rows() == 1) {
-    const InstanceKey key = connection_->last_id();
-    if (item.owned) heads_.set(key, {});
-    return Created{.key = key, .owned = item.owned};
-  }
-  params.take_back(*connection_);
-  Query existing(*connection_, sql::kParamsById, workflow, item.id);
-  existing.next();
-  return Created{.key = existing.integer(0),
-                 .existed = true,
-                 .same_params = values::is_same_json(read_value(*connection_, existing, 1), item.params)};
 }
 
 ItemResult SqliteStore::apply(const WriteBatch& batch, const AppendEntry& item) {

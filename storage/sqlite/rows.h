@@ -36,6 +36,22 @@ class StoredValue {
 };
 std::string read_value(Connection& connection, const Query& row, int column);
 
+// A retention on its way into its columns: NULL is not known yet.
+struct StoredRetention {
+  explicit StoredRetention(const std::optional<Retention>& retention) {
+    if (!retention) return;
+    success = millis(retention->success);
+    failure = millis(retention->failure);
+  }
+  static std::int64_t millis(const std::optional<Duration>& duration) {
+    constexpr std::int64_t kForEver = -1;
+    return duration ? duration->millis().count() : kForEver;
+  }
+
+  std::optional<std::int64_t> success{};
+  std::optional<std::int64_t> failure{};
+};
+
 // Workflows' names are kept once. Remembers what it has seen.
 class WorkflowNames {
  public:

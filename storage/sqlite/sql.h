@@ -3,6 +3,9 @@
 
 namespace workflows::storage::sqlite::sql {
 
+// Ten rows in one statement cost SQLite half of what ten statements do.
+#define WORKFLOWS_SQL_FIVE(row) row ", " row ", " row ", " row ", " row
+#define WORKFLOWS_SQL_TEN(row) WORKFLOWS_SQL_FIVE(row) ", " WORKFLOWS_SQL_FIVE(row)
 // The database's clock: leases are compared by it alone, whatever the clocks of the engines say.
 #define WORKFLOWS_SQL_NOW "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 // In the order that `read_info` expects.
@@ -28,14 +31,15 @@ inline constexpr char kBlob[] = "SELECT data FROM blobs WHERE id = ?1";
 inline constexpr char kRemoveBlob[] = "DELETE FROM blobs WHERE id = ?1";
 
 // ---- instances
-inline constexpr char kCreateNew[] =
-    "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
-    "params, keep_success, keep_failure) VALUES(?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8, ?9, ?10)";
+#define WORKFLOWS_SQL_NEW                                                                                           \
+  "INSERT INTO instances(workflow, id, status, owner, unsettled, created, updated, version, params, keep_success, " \
+  "keep_failure, generation, head) "
+#define WORKFLOWS_SQL_NEW_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0)"
+inline constexpr char kCreateNew[] = WORKFLOWS_SQL_NEW "VALUES" WORKFLOWS_SQL_NEW_ROW;
+inline constexpr char kCreateTen[] = WORKFLOWS_SQL_NEW "VALUES" WORKFLOWS_SQL_TEN(WORKFLOWS_SQL_NEW_ROW);
 // Also refuses when a later generation exists and the first one was deleted: that is why it is not left to the index.
-inline constexpr char kCreate[] =
-    "INSERT INTO instances(workflow, id, generation, status, owner, head, unsettled, created, updated, version, "
-    "params, keep_success, keep_failure) "
-    "SELECT ?1, ?2, 1, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8, ?9, ?10 "
+inline constexpr char kCreate[] = WORKFLOWS_SQL_NEW
+    "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0 "
     "WHERE NOT EXISTS (SELECT 1 FROM instances WHERE workflow = ?1 AND id = ?2)";
 inline constexpr char kParamsById[] =
     "SELECT key, params FROM instances WHERE workflow = ?1 AND id = ?2 ORDER BY generation DESC LIMIT 1";
@@ -124,10 +128,8 @@ inline constexpr char kClaim[] =
 inline constexpr char kAppend[] =
     "INSERT INTO journal(seq, " WORKFLOWS_SQL_ENTRY ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 #define WORKFLOWS_SQL_ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define WORKFLOWS_SQL_FIVE_ROWS \
-  WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW ", " WORKFLOWS_SQL_ROW
 inline constexpr char kAppendTen[] =
-    "INSERT INTO journal(seq, " WORKFLOWS_SQL_COMMON ") VALUES" WORKFLOWS_SQL_FIVE_ROWS ", " WORKFLOWS_SQL_FIVE_ROWS;
+    "INSERT INTO journal(seq, " WORKFLOWS_SQL_COMMON ") VALUES" WORKFLOWS_SQL_TEN(WORKFLOWS_SQL_ROW);
 inline constexpr char kEntry[] = "SELECT " WORKFLOWS_SQL_ENTRY " FROM journal WHERE seq = ?1";
 inline constexpr char kTail[] = "SELECT seq, instance FROM journal WHERE seq > ?1";
 inline constexpr char kNewestInTail[] = "SELECT max(seq) FROM journal WHERE seq > ?1 AND instance = ?2";

@@ -6,8 +6,10 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "storage/sqlite/change_notice.h"
 #include "storage/sqlite/connection.h"
@@ -74,6 +76,7 @@ class SqliteStore final : public Store {
   void checkpoint_if_due();
   void settle_heads_if_due();
 
+  static const Owner& owner_of(const WriteBatch& batch);  // throws Failed if it has none
   void check_fence(const Owner& owner);
   ItemResult apply(const WriteBatch& batch, const Create& item);
   ItemResult apply(const WriteBatch& batch, const CreateBatch& item);
@@ -88,11 +91,16 @@ class SqliteStore final : public Store {
   ItemResult apply(const WriteBatch& batch, const Release& item);
   ItemResult apply(const WriteBatch& batch, const Renew& item);
   void claim(Status from, Status to, std::uint32_t limit, const Claim& item, std::vector<InstanceInfo>& claimed);
-  Created create(const WriteBatch& batch, const Create& item);
   std::optional<Head> head_for_writing(InstanceKey instance);
   bool note_status(InstanceKey instance, const Entry& entry, std::int64_t seq, std::int64_t stored);
   void number_entries();
   bool is_to_be_paused(InstanceKey instance);
+
+  // ---- new instances (create.cpp)
+  struct NewRow;
+  Created create(const WriteBatch& batch, const Create& item);
+  void create_new(const WriteBatch& batch, std::span<const Create> ten, std::vector<Created>& results);
+  Created created(InstanceKey key, const Create& item);
 
   // ---- lifecycle and removal (control.cpp)
   struct Target {

@@ -391,6 +391,34 @@ TEST_P(StoreLifecycle, S29_ABatchOfTenThousandIsOneTransaction) {
   EXPECT_EQ(store->counters().transactions, before + 1);
 }
 
+TEST_P(StoreLifecycle, S29_EachOfManyNewInstancesGetsItsOwnRow) {
+  const auto store = connect();
+  const auto owner = must(store->open_owner(kHour));
+  CreateBatch item;
+  for (int i = 0; i < 34; ++i) {
+    Create one = new_instance("n" + std::to_string(i), i % 2 == 0 ? "order" : "invoice");
+    one.params = i == 3 ? '"' + std::string(10'000, 'p') + '"' : std::to_string(i);
+    one.new_id = i != 25;
+    one.owned = i % 3 == 0;
+    one.retention = Retention{.success = Duration(Millis(i)), .failure = std::nullopt};
+    item.creates.push_back(std::move(one));
+  }
+  const auto results = must(store->commit(batch(owner, item)));
+  const auto& created = std::get<CreatedBatch>(results.at(0)).created;
+  ASSERT_THAT(created, SizeIs(34));
+  for (std::size_t i = 0; i < created.size(); ++i) {
+    const auto loaded = must(store->load(created[i].key));
+    EXPECT_EQ(loaded.info.id, item.creates[i].id);
+    EXPECT_EQ(loaded.info.workflow, item.creates[i].workflow);
+    EXPECT_EQ(loaded.params, item.creates[i].params);
+    EXPECT_EQ(loaded.info.owner, i % 3 == 0 ? owner.id : 0);
+    EXPECT_EQ(loaded.info.status, i % 3 == 0 ? Status::running : Status::queued);
+    EXPECT_EQ(created[i].owned, i % 3 == 0);
+  }
+  must(store->commit(batch(owner, append(created[33].key, ending(EntryKind::instance_completed)))));
+  EXPECT_EQ(must(store->find("invoice", "n33"))->expires, at(1033));
+}
+
 TEST_P(StoreLifecycle, EntriesAreReadFromACursorOn) {
   const auto store = connect();
   const auto owner = must(store->open_owner(kHour));

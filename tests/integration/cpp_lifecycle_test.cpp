@@ -312,6 +312,16 @@ TEST_F(CppLifecycle, S29_ABatchIsOneTransactionAndEachInstanceHasItsOwnOutcome) 
   EXPECT_FALSE(engine->exists("test", "i0"));
 }
 
+TEST_F(CppLifecycle, S29_WhatABatchCreatesBeginsWithoutBeingReadFromTheFile) {
+  auto engine = start({.database = file()},
+                      [](Engine& its) { its.add("test", [](const Event&, Step&) -> Workflow<void> { co_return; }); });
+  settle(*engine);
+  const auto before = engine->counters().loads;
+  for (auto& one : engine->create_batch("test", std::vector<NewInstance<int>>(1'000)))
+    std::get<InstanceHandle>(one).result();
+  EXPECT_EQ(engine->counters().loads, before);
+}
+
 TEST_F(CppLifecycle, S30_AFinishedInstanceIsKeptAsLongAsItsWorkflowOrItselfSays) {
   auto engine = start({.database = file(), .clock = clock_}, [](Engine& its) {
     its.add("test", [](const Event&, Step&) -> Workflow<void> { co_return; }, {.retention = {.success = 1h}});

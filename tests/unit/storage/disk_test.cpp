@@ -56,6 +56,20 @@ TEST_F(Disk, EntryAloneIsOneStatementTenShareOneAndABatchIsOneMore) {
   EXPECT_EQ(store->counters().transactions - before.transactions, 2u);
 }
 
+TEST_F(Disk, TenNewInstancesShareAStatement) {
+  const auto store = connect();
+  const auto owner = must(store->open_owner(kHour));
+  create(*store, "a", owner);
+  CreateBatch item;
+  for (int i = 0; i < 100; ++i) {
+    item.creates.push_back(new_instance("n" + std::to_string(i)));
+    item.creates.back().new_id = true;
+  }
+  const auto before = store->counters().statements;
+  must(store->commit(batch(owner, item)));
+  EXPECT_EQ(store->counters().statements - before, 1u + 10u);
+}
+
 // The instance, two entries, the inbox; others also look where its owner got to, and through what came since.
 TEST_F(Disk, OwnerLoadsWithoutSearching) {
   const auto store = connect();

@@ -30,20 +30,20 @@ class QueryPlan : public SqliteFile {
 };
 
 TEST_F(QueryPlan, NoStatementWalksThroughATableOrSorts) {
-  for (const auto* sql : {sql::kWorkflowId,    sql::kWorkflowName,  sql::kBlob,           sql::kRemoveBlob,
-                          sql::kCreate,        sql::kCreateNew,     sql::kParamsById,     sql::kStatusById,
-                          sql::kInfoById,      sql::kInfo,          sql::kWhole,          sql::kOutcome,
-                          sql::kUnsettle,      sql::kStoreHead,     sql::kSetStatus,      sql::kFinish,
-                          sql::kRelease,       sql::kClaimable,     sql::kClaimableById,  sql::kClaim,
-                          sql::kAppend,        sql::kAppendTen,     sql::kEntry,          sql::kTail,
-                          sql::kNewestInTail,  sql::kAddEvent,      sql::kTakeEvent,      sql::kInbox,
-                          sql::kArrivals,      sql::kWithUntaken,   sql::kFence,          sql::kRenew,
-                          sql::kScanFrom,      sql::kMoveScan,      sql::kRemoveOwner,    sql::kSettle,
-                          sql::kTakeAway,      sql::kMove,          sql::kAskOwner,       sql::kNotices,
-                          sql::kNotify,        sql::kForgetNotices, sql::kNextGeneration, sql::kNewestGeneration,
-                          sql::kHead,          sql::kRemove,        sql::kExpired,        sql::kGenerationsUpTo,
-                          sql::kRemoved,       sql::kPrevious,      sql::kRemoveEntry,    sql::kRemoveInbox,
-                          sql::kRemoveInstance}) {
+  for (const auto* sql : {sql::kWorkflowId,     sql::kWorkflowName,  sql::kBlob,           sql::kRemoveBlob,
+                          sql::kCreate,         sql::kCreateNew,     sql::kParamsById,     sql::kStatusById,
+                          sql::kInfoById,       sql::kInfo,          sql::kWhole,          sql::kOutcome,
+                          sql::kUnsettle,       sql::kStoreHead,     sql::kSetStatus,      sql::kFinish,
+                          sql::kRelease,        sql::kClaimable,     sql::kClaimableById,  sql::kClaim,
+                          sql::kAppend,         sql::kAppendTen,     sql::kEntry,          sql::kTail,
+                          sql::kNewestInTail,   sql::kAddEvent,      sql::kTakeEvent,      sql::kInbox,
+                          sql::kArrivals,       sql::kWithUntaken,   sql::kFence,          sql::kRenew,
+                          sql::kScanFrom,       sql::kMoveScan,      sql::kRemoveOwner,    sql::kSettle,
+                          sql::kTakeAway,       sql::kMove,          sql::kAskOwner,       sql::kNotices,
+                          sql::kNotify,         sql::kForgetNotices, sql::kNextGeneration, sql::kNewestGeneration,
+                          sql::kHead,           sql::kRemove,        sql::kExpired,        sql::kGenerationsUpTo,
+                          sql::kRemoved,        sql::kPrevious,      sql::kRemoveEntry,    sql::kRemoveInbox,
+                          sql::kRemoveInstance, sql::kCreateTen}) {
     for (const auto* table : {"workflows", "instances", "journal", "inbox", "blobs", "owners", "notices"})
       EXPECT_THAT(plan_of(sql), Not(HasSubstr(std::string("SCAN ") + table))) << sql;
     EXPECT_THAT(plan_of(sql), Not(HasSubstr("TEMP B-TREE"))) << sql;
