@@ -25,12 +25,12 @@ from workflows._errors import (
 )
 from workflows._following import Following
 from workflows._info import History, Status, instance_info, instance_status, output_of, step_info
+from workflows._runner import Runner
 from workflows._time import Duration, after_ms, duration_ms, wait_seconds
 from workflows._values import Codec, Serializer
 
 if TYPE_CHECKING:
     from workflows._records import EntryInfo, InstanceInfo, InstanceStatus, StepInfo
-    from workflows._runner import Runner
 
 PAGE = 500  # instances read at a time by `list`
 
@@ -154,8 +154,6 @@ class Engine:
         if self._access.is_open:
             self._access.here()
             return self
-        from workflows._runner import Runner
-
         host = _core.Host(clock=self._clock, **self._options)
         runner = self._access.runner = Runner(host, self._definitions, self._env, self._access.codec, self._threads)
         self._closing = None

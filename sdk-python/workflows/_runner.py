@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from workflows import _core, _failures, _names, _watched
 from workflows._blocking import SyncStep
@@ -20,7 +21,6 @@ from workflows._bodies import Bodies
 from workflows._declaration import Declaration, Node
 from workflows._define import Definition
 from workflows._errors import EngineClosedError, ForkedError, WorkflowsError, WrongLoopError, by_code
-from workflows._events import Event
 from workflows._parameters import Parameters
 from workflows._pending import FAILURE, VALUE, StepCall
 from workflows._rollback import Rollbacks
@@ -28,6 +28,9 @@ from workflows._run import CODE, Run
 from workflows._step import DeclaredStep, Step
 from workflows._time import to_datetime
 from workflows._values import Codec
+
+if TYPE_CHECKING:
+    from workflows._events import Event
 
 logger = logging.getLogger("workflows")
 
@@ -42,6 +45,14 @@ an earlier life of the run had cancelled and this one has not; and which code ha
 PATIENCE_SECONDS = 5.0  # how long code that was cancelled may take to end when the engine closes
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _REPLY_ERROR = 3  # index of Error in CallReply::result
+
+
+@functools.cache
+def _event_class() -> type[Event]:
+    """Imported with the first instance: to make a dataclass takes longer than to open a database."""
+    from workflows._events import Event
+
+    return Event
 
 
 class Classes(NamedTuple):
@@ -303,7 +314,7 @@ class Runner(_core.Driver):
         CODE.set(run)
         definition = run.definition
         try:
-            event = Event(self.codec.decode(params), to_datetime(created), run.id, definition.name)
+            event = _event_class()(self.codec.decode(params), to_datetime(created), run.id, definition.name)
             code = definition.make(self._env)
             if definition.is_async:
                 output = await self.watched(code(event, Step(run)), f"{run!r}")
