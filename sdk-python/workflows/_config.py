@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -54,6 +55,7 @@ def _rollback(function: object, config: object) -> CompiledRollback:
             if function is not None
             else "rollback_config needs rollback: the function that compensates the step"
         )
+    _check_takes_three(function)
     if config is None:
         return CompiledRollback(function, None, False)
     given = dict(_members(config, "RollbackConfig", "rollback_config"))
@@ -64,6 +66,19 @@ def _rollback(function: object, config: object) -> CompiledRollback:
     if compiled.delay is not None:
         raise _refusal("retries.delay", compiled.delay, "for a rollback, a duration")
     return CompiledRollback(function, compiled.native, on_failure == "continue")
+
+
+def _check_takes_three(function: Callable[..., Any]) -> None:
+    """Found now, not when the step is to be undone."""
+    try:
+        inspect.signature(function).bind(None, None, None)
+    except TypeError as error:
+        raise InvalidConfigError(
+            f"rollback is {function!r}, which cannot be called with three arguments: {error}. Accepted: a function "
+            "(ctx, error, output), async or not."
+        ) from None
+    except ValueError:  # some functions made in C do not say what they take
+        return
 
 
 def _compile(given: Mapping[str, Any]) -> Compiled:

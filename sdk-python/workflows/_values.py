@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from workflows import _core
-from workflows._errors import SerializationError
+from workflows._errors import InvalidConfigError, SerializationError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -85,6 +85,8 @@ class Codec:
     """Values as they are recorded by one engine or client: JSON, or what its serializer makes of them, in JSON."""
 
     def __init__(self, serializer: Serializer | None = None):
+        if serializer is not None:
+            _check_serializer(serializer)
         self._custom = None if serializer is None or type(serializer) is JsonSerializer else serializer
 
     @property
@@ -125,6 +127,14 @@ class Codec:
         if isinstance(parts, str):
             parts = self.decode(parts.encode(), lenient=True)
         return _rest().exception_from(parts), parts
+
+
+def _check_serializer(given: object) -> None:
+    if isinstance(given, type) or not isinstance(given, Serializer):
+        raise InvalidConfigError(
+            f"The serializer is {given!r} of type {type(given).__name__}. Accepted: an object with a name and the "
+            "methods dumps and loads, such as workflows.PickleSerializer()."
+        )
 
 
 def _rest() -> ModuleType:

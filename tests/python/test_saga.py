@@ -240,6 +240,8 @@ async def test_a_caught_failure_is_no_reason_to_roll_back() -> None:
     ("arguments", "message"),
     [
         ({"rollback": 3}, "rollback is 3"),
+        ({"rollback": lambda ctx, error: None}, "cannot be called with three arguments: too many positional"),
+        ({"rollback": lambda ctx, *, error, output: None}, "cannot be called with three arguments"),
         ({"rollback_config": {}}, "rollback_config needs rollback"),
         ({"rollback": print, "rollback_config": {"on_failure": "panic"}}, "on_failure"),
         ({"rollback": print, "rollback_config": {"retry": 1}}, "unknown key 'retry'"),

@@ -332,6 +332,13 @@ def test_whatever_a_serializer_raises_is_a_serialization_error() -> None:
         _values.Codec(workflows.PickleSerializer()).encode(lambda: None, "params")
 
 
+@pytest.mark.parametrize("given_one", [5, "pickle", workflows.PickleSerializer, object()])
+def test_what_is_no_serializer_is_refused_at_once(given_one: Any, tmp_path: pathlib.Path) -> None:
+    for make in (workflows.Engine, workflows.Client):
+        with pytest.raises(workflows.InvalidConfigError, match="Accepted: an object with a name"):
+            make(tmp_path / "never.db", serializer=given_one)
+
+
 def test_the_library_does_not_need_pydantic() -> None:
     module = sys.modules.pop("pydantic")
     try:
