@@ -106,11 +106,12 @@ sqlite3_file* file_of(Connection& connection) {
   return file;
 }
 
-std::int64_t size_of(Connection& connection) {
+std::int64_t file_size(Connection& connection) {
   auto* file = file_of(connection);
   sqlite3_int64 bytes = 0;
   if (const int code = file->pMethods->xFileSize(file, &bytes); code != SQLITE_OK) connection.fail(code, "reading");
-  return bytes;
+  // SQLite takes a file of one byte for an empty one, and would write over it.
+  return bytes == 0 && size_of(connection.path()) == 1 ? 1 : bytes;
 }
 
 Header read_header(Connection& connection) {
@@ -142,7 +143,7 @@ void check_application(const std::string& path, std::int64_t id) {
 // The header as it is with what the log holds; the log is played back if that is due.
 std::int32_t check_restored_header(Connection& connection) {
   const auto version = connection.integer("PRAGMA user_version");
-  if (size_of(connection) == 0) return 0;
+  if (file_size(connection) == 0) return 0;
   check_application(connection.path(), connection.integer("PRAGMA application_id"));
   check_version(connection.path(), version);
   return static_cast<std::int32_t>(version);
@@ -228,7 +229,7 @@ void create_file(const std::string& path) {
 }
 
 std::int32_t check_header(Connection& connection) {
-  const auto bytes = size_of(connection);
+  const auto bytes = file_size(connection);
   if (bytes == 0) return 0;
   const Header header = read_header(connection);
   const auto& path = connection.path();
@@ -256,7 +257,7 @@ void check_length(Connection& connection) {
   const std::int64_t raw = header.at(16) << 8 | header.at(17);
   const std::int64_t page = raw == 1 ? 65536 : raw;
   const std::int64_t expected = page * big_endian(header, 28);
-  const std::int64_t bytes = size_of(connection);
+  const std::int64_t bytes = file_size(connection);
   if (bytes >= expected) return;
   throw refused(
       ErrorCode::store_corrupt,

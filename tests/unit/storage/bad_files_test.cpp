@@ -59,6 +59,11 @@ TEST_F(BadFiles, ShortTextFile) {
   EXPECT_FALSE(std::filesystem::exists(path().string() + "-owners"));
 }
 
+TEST_F(BadFiles, FileOfOneByte) {
+  write_file(path(), "x");
+  expect_refused(ErrorCode::store, R"(begins with "x")");
+}
+
 TEST_F(BadFiles, DatabaseOfAnotherApplication) {
   RawConnection(path()).row("CREATE TABLE bookmarks(url)");
   expect_refused(ErrorCode::store, "of another application (application_id 0,");
