@@ -257,7 +257,7 @@ async def never(ctx: Any, error: Exception) -> Any:
     ("delay", "said"),
     [
         (raising, "RuntimeError: no idea"),
-        (never, "longer than 0.01 s"),
+        (never, "longer than 0.2 s"),
         (lambda ctx, error: 5, "bare number"),
         (lambda ctx, error: None, "None"),
         (lambda ctx, error: "11 years", "10 years|years"),
@@ -267,7 +267,7 @@ async def never(ctx: Any, error: Exception) -> Any:
 async def test_s11_a_delay_that_is_none_fails_the_step_and_says_why(
     delay: Any, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bodies, "DELAY_SECONDS", 0.01 if delay is never else PATIENCE_S)
+    monkeypatch.setattr(_bodies, "DELAY_SECONDS", 0.2 if delay is never else PATIENCE_S)
     bodies = 0
 
     @workflows.workflow
