@@ -107,7 +107,7 @@ void one_instance(const Options& options) {
 // alone has nothing to do while its batch is committed.
 constexpr std::uint32_t kBatch = 250;
 constexpr std::uint32_t kCreators = 2;
-constexpr std::size_t kRowsAtOnce = 10;  // as the engine creates them
+constexpr std::int64_t kRowsAtOnce = 10;  // as the engine creates them
 
 double instances_per_second(const std::string& path, std::uint32_t count) {
   std::uint32_t ended = 0;

@@ -61,7 +61,7 @@ class FailingCalls : public Damage, public ::testing::WithParamInterface<Failing
 };
 
 TEST_P(FailingCalls, S44_WhateverFailsNothingAcknowledgedIsLost) {
-  for (const std::uint64_t seed : {7, 21})
+  for (const std::uint64_t seed : {7U, 21U})
     if (!HasFatalFailure()) fail_at_moments({.seed = seed, .turns = 20}, 13);
   for (const auto* event : GetParam().seen) expect_seen({event});
   expect_everything_done();
