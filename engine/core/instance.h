@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <forward_list>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -423,9 +424,9 @@ class Instance {
   };
   std::vector<Compensated> compensated_;
 
-  std::optional<Finished> recorded_end_;      // the run's end, if it is in the history
-  std::deque<std::string> recorded_sources_;  // of recorded steps
-  bool restarted_ = false;                    // the history is what a restart has kept
+  std::optional<Finished> recorded_end_;             // the run's end, if it is in the history
+  std::forward_list<std::string> recorded_sources_;  // of recorded steps; a deque would allocate even when empty
+  bool restarted_ = false;                           // the history is what a restart has kept
   Identity identity_;
   Limits limits_;
 };

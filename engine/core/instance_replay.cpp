@@ -65,7 +65,7 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.occurrence = entry.occurrence;
   step.after = entry.after;
   step.need = entry.need;
-  if (!entry.source.empty()) step.source = &recorded_sources_.emplace_back(entry.source);
+  if (!entry.source.empty()) step.source = &recorded_sources_.emplace_front(entry.source);
   if (!entry.event_type.empty() || !entry.detail.empty()) {
     const Detail detail = read_detail(entry);
     step.extra = std::make_unique<Extra>(Extra{detail.config, entry.event_type, entry.detail, detail.rollback});

@@ -244,12 +244,13 @@ std::vector<Action> Host::Runtime::poll(std::vector<Action>&& room) {
 
 // All actions of the last poll were.
 void Host::Runtime::carried_out() {
-  for (const InstanceKey instance : std::exchange(resolved_, {})) {
+  for (const InstanceKey instance : resolved_) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) {
       slot->second->resolved = false;
       slot->second->machine.settled();
     }
   }
+  resolved_.clear();
   for (const InstanceKey instance : std::exchange(started_nodes_, {})) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) {
       slot->second->machine.nodes_started(now());
@@ -312,7 +313,9 @@ void Host::Runtime::record_lingering() {
 }
 
 void Host::Runtime::collect() {
-  for (const InstanceKey instance : std::exchange(dirty_, {})) {
+  collected_.clear();
+  collected_.swap(dirty_);
+  for (const InstanceKey instance : collected_) {
     if (const auto slot = slots_.find(instance); slot != slots_.end()) collect(*slot->second);
     if (outgoing_.items.size() >= kHandedOverAtOnce) writer_->submit(outgoing_);
   }

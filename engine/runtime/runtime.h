@@ -11,10 +11,10 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <workflows/host.h>
 
@@ -26,6 +26,7 @@
 #include "engine/runtime/wakeup.h"
 #include "engine/runtime/writer.h"
 #include "engine/values/mutex.h"
+#include "engine/values/recycled.h"
 
 namespace workflows {
 
@@ -35,8 +36,8 @@ class Host::Runtime {
   Runtime(HostOptions options, std::shared_ptr<storage::Database> database, runtime::SteadyClock steady);
 
   // An instance in memory.
-  struct Slot {
-    Slot(InstanceKey its_key, core::Instance its_machine) : key(its_key), machine(std::move(its_machine)) {}
+  struct Slot : values::Recycled<Slot> {
+    Slot(InstanceKey its_key, core::Instance&& its_machine) : key(its_key), machine(std::move(its_machine)) {}
 
     InstanceKey key;
     bool dirty = false;                    // in dirty_
@@ -167,7 +168,7 @@ class Host::Runtime {
   void claim();
   std::uint32_t room() const;
   void start_created(const storage::Created& created, CreateRequest& request, TimePoint moment);
-  Slot& start(InstanceKey key, core::Instance machine, std::string params);
+  Slot& start(InstanceKey key, core::Instance&& machine, std::string params);
   void fall_asleep(InstanceKey instance, std::optional<TimePoint> wake);
   void forget_sleeper(InstanceKey instance);
   void wake_up(InstanceKey instance);  // load it, or let it be loaded once it is evicted
@@ -214,6 +215,7 @@ class Host::Runtime {
   runtime::Timers<Due> timers_;
   std::deque<Awakened> awakened_;
   std::vector<InstanceKey> dirty_;
+  std::vector<InstanceKey> collected_;       // those of dirty_ that are being collected
   std::vector<InstanceKey> resolved_;        // have Resolves in the actions of the last poll
   std::vector<InstanceKey> starting_nodes_;  // have StartNodes in actions_
   std::vector<InstanceKey> started_nodes_;   // ... in those of the last poll
@@ -222,7 +224,7 @@ class Host::Runtime {
   std::vector<core::Effect> effects_;             // of the instance that is being collected
   std::vector<std::vector<core::Effect>> rooms_;  // for effects, empty: lent to instances that are marked
   std::deque<InstanceKey> to_load_;
-  std::unordered_set<InstanceKey> loading_;  // in to_load_, or asked for
+  boost::unordered_flat_set<InstanceKey> loading_;  // in to_load_, or asked for
   std::uint32_t loads_issued_ = 0;
   boost::unordered_flat_map<InstanceKey, runtime::TimerId>
       asleep_;                               // hibernated; the timer is none when only an event helps

@@ -79,7 +79,7 @@ void Host::Runtime::start_created(const storage::Created& created, CreateRequest
   start(created.key, core::Instance(std::move(identity), limits_of(workflow), {}, {}), std::move(request.params));
 }
 
-Host::Runtime::Slot& Host::Runtime::start(InstanceKey key, core::Instance machine, std::string params) {
+Host::Runtime::Slot& Host::Runtime::start(InstanceKey key, core::Instance&& machine, std::string params) {
   actions_.push_back(StartInstance{key, machine.identity().workflow, machine.identity().id, std::move(params),
                                    machine.identity().created});
   auto slot = std::make_unique<Slot>(key, std::move(machine));
