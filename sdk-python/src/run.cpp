@@ -237,6 +237,15 @@ void Run::stop() {
   for (const auto& [ticket, pending] : asked) cancel_waiters(as_pending(pending));
 }
 
+void Run::let_go() {
+  for (const auto& [ticket, pending] : asked) {
+    if (!is_node(*this, as_pending(pending))) continue;
+    const py::object declaration = borrowed(as_node(pending).step);
+    if (declaration && py::object(declaration.attr("node")).is(pending)) declaration.attr("node") = py::none();
+  }
+  asked.clear();
+}
+
 int Run::traverse(visitproc visit, void* arg) const {
   Py_VISIT(driver_object_.ptr());
   Py_VISIT(unawaited.ptr());
@@ -319,7 +328,8 @@ void bind_run(py::module_& module) {
       .def("open_step", &Run::open_step, py::arg("ticket"))
       .def("go_on", &Run::go_on)
       .def("touch", &Run::touch)
-      .def("stop", &Run::stop);
+      .def("stop", &Run::stop)
+      .def("let_go", &Run::let_go);
 }
 
 }  // namespace workflows::python

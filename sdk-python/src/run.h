@@ -6,7 +6,7 @@
 // outcomes in the recorded order; here each branch gets the time to react before the next outcome is handed over, in
 // the first life as in every other, so that the order of the outcomes alone decides who asks first.
 
-#include <deque>
+#include <list>
 #include <utility>
 
 #include "steps.h"
@@ -53,6 +53,9 @@ class Run {
   // Something happened in this run; the engine is to be polled after this turn of the loop.
   void touch();
   void stop();
+  // The engine has forgotten it. Its open steps know it, and their declarations know them: nothing else would hold
+  // them.
+  void let_go();
 
   bool stopped = false;  // its code is to end, whatever it does is not recorded
   bool replays = false;  // it still finds recorded outcomes, as far as is known
@@ -83,9 +86,9 @@ class Run {
   py::object driver_object_;
   Driver* driver_;
   InstanceKey key_;
-  std::uint32_t expected_ = 0;                             // outcomes that the code may await
-  bool pausing_ = false;                                   // the code reacts to an outcome
-  std::deque<std::pair<py::object, Outcome>> deliveries_;  // outcomes to be handed over after that
+  std::uint32_t expected_ = 0;                            // outcomes that the code may await
+  bool pausing_ = false;                                  // the code reacts to an outcome
+  std::list<std::pair<py::object, Outcome>> deliveries_;  // outcomes to be handed over after that
 };
 
 }  // namespace workflows::python

@@ -28,14 +28,26 @@ outcome on over two or three, nested ones over more."""
 class Run(_core.Run):
     """Lives on the loop's thread. Every verb of user code comes through here, or through the native half of it."""
 
-    runner: Runner
+    __slots__ = (
+        "_abandoned",
+        "_nodes",
+        "bodies",
+        "definition",
+        "evicting",
+        "id",
+        "patient_until",
+        "quiet_turns",
+        "runner",
+        "task",
+        "verbs",
+    )
 
     def __init__(self, runner: Runner, key: int, definition: Definition, id: str):
         super().__init__(runner, key)
-        self.runner = runner
+        self.runner: Runner = runner
         self.definition = definition
         self.id = id
-        self.task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None  # until its code has ended
         self.evicting = False  # its code was told to end, and the engine waits to hear that it has
         self.bodies = 0  # that run now
         self.quiet_turns = 0
@@ -226,6 +238,7 @@ class Run(_core.Run):
             self.task.cancel()
         for node in self._nodes.values():
             node.cancel_waiters()
+        self._nodes.clear()
         self.by_function.clear()
         self.by_name.clear()
 

@@ -159,8 +159,8 @@ class Runner(_core.Driver):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def watched(self, coroutine: Coroutine[Any, Any, Any], what: str) -> _core.Watched:
-        """A coroutine that is reported, under the name `what`, when it keeps the loop for long."""
+    def watched(self, coroutine: Coroutine[Any, Any, Any], what: Run | str) -> _core.Watched:
+        """A coroutine that is reported, as `what`, when it keeps the loop for long."""
         return _core.Watched(coroutine, what, self.slow_turn_seconds)
 
     def call_soon_from_thread(self, callback: Callable[..., object], *args: Any) -> bool:
@@ -248,7 +248,7 @@ class Runner(_core.Driver):
         run = self.runs[key] = Run(self, key, self._definitions[workflow], id)
         run.task = self.loop.create_task(self._execute(run, params, created), context=self.turn_context.copy())
         self._tasks.add(run.task)
-        run.task.add_done_callback(lambda task: self._code_ended(run, task))
+        run.task.add_done_callback(functools.partial(self._code_ended, run), context=self.turn_context)
         if self.host.replaying(key):
             self._watch_replay(run)
 
@@ -277,15 +277,20 @@ class Runner(_core.Driver):
             return
         run.evicting = True
         run.stop()
-        if run.task is None or run.task.done():  # it had ended, and rests between two attempts of a rollback
-            self.runs.pop(key)
-            self.host.evicted(key)
-            self.touch()
+        if run.task is None or run.task.done():  # its code had ended, and rests between two attempts of a rollback
+            self._forget_evicted(run)
+
+    def _forget_evicted(self, run: Run) -> None:
+        self.runs.pop(run.key, None)
+        run.let_go()
+        self.host.evicted(run.key)
+        self.touch()
 
     def _instance_ended(self, key: int, _status: tuple[Any, ...]) -> None:
         run = self.runs.pop(key, None)
         if run is not None:
             run.stop()
+            run.let_go()
 
     def _reply(self, call: int, kind: int, result: Any) -> None:
         future = self._replies.get(call)
@@ -317,13 +322,12 @@ class Runner(_core.Driver):
             event = _event_class()(self.codec.decode(params), to_datetime(created), run.id, definition.name)
             code = definition.make(self._env)
             if definition.is_async:
-                output = await self.watched(code(event, Step(run)), f"{run!r}")
+                output = await self.watched(code(event, Step(run)), run)
             else:
                 output = await self._in_thread(run, code, event)
             return (VALUE, self.codec.encode(output, "output"))
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if run.stopped or (task is not None and task.cancelling()):
+            if run.stopped or _is_being_cancelled():
                 raise
             return self._failed(error)  # something that the code awaited was cancelled, not the code
         except (KeyboardInterrupt, SystemExit):
@@ -363,8 +367,12 @@ class Runner(_core.Driver):
         self._tasks.discard(task)
         outcome = None if task.cancelled() else task.result()
         if run.stopped:
-            self._stopped_code_ended(run, outcome)
-            return
+            self._stopped_code_ended(run, outcome, was_cancelled=task.cancelling() > 0)
+        else:
+            self._free_code_ended(run, outcome)
+        run.task = None  # it knows the run as well: nothing else would hold the two
+
+    def _free_code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
         if outcome is None:
             logger.warning("%r was cancelled from outside; it goes on when the engine is opened again", run)
             # A loop that shuts down does this; then Python waits for the threads before anyone can close the engine.
@@ -376,15 +384,13 @@ class Runner(_core.Driver):
         if outcome is not None:
             run.warn_unawaited()
 
-    def _stopped_code_ended(self, run: Run, outcome: tuple[Any, ...] | None) -> None:
-        if outcome is not None and run.task is not None and run.task.cancelling():
+    def _stopped_code_ended(self, run: Run, outcome: tuple[Any, ...] | None, was_cancelled: bool) -> None:
+        if outcome is not None and was_cancelled:
             logger.warning(
                 "%r ended by itself after it was cancelled; that is not recorded. Let asyncio.CancelledError pass.", run
             )
         if run.evicting and not self.closed:
-            self.runs.pop(run.key, None)
-            self.host.evicted(run.key)
-            self.touch()
+            self._forget_evicted(run)
 
     # ---- turns that are counted: to let branches react, and to see that a replaying run stands still
 
@@ -505,3 +511,9 @@ class Runner(_core.Driver):
         self.host.close()
         self.release_host()
         del self.host  # and with it its files; who is still around looks at `closed` first
+
+
+def _is_being_cancelled() -> bool:
+    """Whether the running task is. A function of its own: a frame that an exception holds must not hold its task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

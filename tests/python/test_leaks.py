@@ -384,3 +384,24 @@ async def test_engines_leave_nothing_behind(tmp_path: Path) -> None:
     before = Held.now()
     await open_and_close(200)
     assert_nothing_scales(Held.now().growth_since(before), 200)
+
+
+async def test_what_ends_well_leaves_nothing_for_the_garbage_collector(tmp_path: Path) -> None:
+    """What it would have to look for grows with the number of instances, and stops the program for as long."""
+    kinds = (passes, waits, in_threads, sleeps, retries, depends, restarted)
+    async with opened(tmp_path / "garbage.db", *kinds, hibernate_after="0 s", durability="normal") as engine:
+        with workflows.Client(tmp_path / "garbage.db") as client:
+            for code in kinds:
+                await run(engine, client, code, AT_ONCE)
+            gc.collect()
+            gc.disable()
+            try:
+                garbage = {code.__name__: await garbage_of(code, engine, client) for code in kinds}
+            finally:
+                gc.enable()
+    assert {name: count for name, count in garbage.items() if count >= AT_ONCE} == {}
+
+
+async def garbage_of(code: Any, engine: workflows.Engine, client: workflows.Client) -> int:
+    await run(engine, client, code, AT_ONCE)
+    return gc.collect()
