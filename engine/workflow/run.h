@@ -22,11 +22,12 @@
 #include <workflows/host.h>
 #include <workflows/step.h>
 
+#include "engine/values/recycled.h"
 #include "engine/workflow/bodies.h"
 
 namespace workflows::detail {
 
-class Run {
+class Run : public values::Recycled<Run> {
  public:
   Run(Loop& loop, StartInstance start);
   ~Run();
