@@ -2,6 +2,7 @@
 PRESET ?= release
 BUILD := build/$(PRESET)
 VENV := .venv
+LINK_MODULE = ln -sfr $(BUILD)/sdk-python/_core.*.so sdk-python/workflows/
 PYTHON := $(VENV)/bin/python
 # The interpreter the venv is made of: the system's, whose headers `make deps` installs, wherever it is new enough.
 BASE_PYTHON = $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
@@ -11,9 +12,12 @@ CPP_FILES = $(shell find engine examples include sdk-python storage tests -name 
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD)
-	ln -sfr $(BUILD)/sdk-python/_core.*.so sdk-python/workflows/
+	$(LINK_MODULE)
 
-demo: build
+# Builds the Python module only: the tests are most of the rest.
+demo: $(BUILD)/build.ninja
+	cmake --build $(BUILD) --target _core
+	$(LINK_MODULE)
 	$(PYTHON) examples/python/demo.py
 
 test: build

@@ -276,6 +276,7 @@ class Instance {
   // History
   void replay_of_instance(Entry& entry);
   void replay(Entry& entry, const std::unordered_map<std::int64_t, const InboxEvent*>& events);
+  Source recorded_source(const std::string& source);
   Step& recorded_step(const Entry& entry);
   void note_asking_order();
   bool gate_is_open();

@@ -42,6 +42,13 @@ Instance::Instance(Identity identity, Limits limits, std::vector<Entry> history,
   }
 }
 
+// Steps of a loop come from one place, one after the other.
+Source Instance::recorded_source(const std::string& source) {
+  if (source.empty()) return nullptr;
+  if (recorded_sources_.empty() || recorded_sources_.front() != source) recorded_sources_.push_front(source);
+  return &recorded_sources_.front();
+}
+
 Instance::Step& Instance::recorded_step(const Entry& entry) {
   if (entry.step >= kMostSteps) throw damaged(identity_, "to have asked for " + std::to_string(entry.step) + " steps");
   if (steps_.size() <= entry.step) steps_.resize(entry.step + std::size_t{1});
@@ -65,7 +72,7 @@ Instance::Step& Instance::recorded_step(const Entry& entry) {
   step.occurrence = entry.occurrence;
   step.after = entry.after;
   step.need = entry.need;
-  if (!entry.source.empty()) step.source = &recorded_sources_.emplace_front(entry.source);
+  step.source = recorded_source(entry.source);
   if (!entry.event_type.empty() || !entry.detail.empty()) {
     const Detail detail = read_detail(entry);
     step.extra = std::make_unique<Extra>(Extra{detail.config, entry.event_type, entry.detail, detail.rollback});
