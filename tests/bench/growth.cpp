@@ -117,18 +117,16 @@ double written_bytes() {
 // Every payload consists of this letter, which is rare in all else that is written.
 constexpr char kLetter = 'x';
 std::atomic<std::int64_t> letters_written = 0;
-ssize_t (*system_pwrite)(int, const void*, std::size_t, off_t) = nullptr;
 
 ssize_t counting_pwrite(int file, const void* data, std::size_t size, off_t at) {
   const std::string_view text(static_cast<const char*>(data), size);
   letters_written += std::ranges::count(text, kLetter);
-  return system_pwrite(file, data, size, at);
+  return ::pwrite(file, data, size, at);
 }
 
 // SQLite writes with one of the two, which are the same here.
 void count_letters() {
   sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
-  system_pwrite = ::pwrite;
   for (const char* name : {"pwrite", "pwrite64"})
     vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(&counting_pwrite));
 }
