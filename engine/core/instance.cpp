@@ -457,12 +457,19 @@ TimePoint Instance::attempt_deadline(const Step& step, TimePoint sign_of_life) {
   return config.heartbeat_timeout ? std::min(timeout, sign_of_life + config.heartbeat_timeout->millis()) : timeout;
 }
 
+TimePoint Instance::last_sign_of_life(Ticket ticket) const {
+  const TimePoint began = steps_[ticket].began;
+  const auto beat = beats_.find(ticket);
+  return beat == beats_.end() ? began : std::max(began, beat->second.last);
+}
+
 void Instance::heartbeat(Ticket ticket, std::uint32_t attempt, Value details, TimePoint now) {
   Step& step = steps_.at(ticket);
   if (result_ || step.phase != Phase::running || step.attempt != attempt) return;
   step.deadline = attempt_deadline(step, now);  // a timer that fires before it is armed anew
   const auto [beat, first] = beats_.try_emplace(ticket);
   beat->second.details = std::move(details.json);
+  beat->second.last = now;
   if (!first && now < beat->second.recorded + kBetweenHeartbeats) return;
   beat->second.recorded = now;
   record_heartbeat(ticket, now);
@@ -626,8 +633,7 @@ void Instance::timer(Ticket ticket, TimePoint now) {
   }
   deadlines_.erase({*step.deadline, ticket});
   if (step.phase == Phase::running) {
-    effects_.emplace_back(CancelBody{ticket, step.attempt});
-    attempt_failed(ticket, timeout_failure(ticket, now), now);
+    effects_.emplace_back(AttemptDue{ticket, step.attempt, step.began});
   } else if (step.phase == Phase::resting) {
     start_attempt(ticket, step.attempt + 1, now);
   } else if (step.phase == Phase::sleeping) {
@@ -636,6 +642,19 @@ void Instance::timer(Ticket ticket, TimePoint now) {
     std::erase(waits_[step.more().event_type], ticket);
     time_out_wait(ticket, now);
   }
+}
+
+void Instance::attempt_due(Ticket ticket, std::uint32_t attempt, std::optional<TimePoint> began, TimePoint now) {
+  Step& step = steps_.at(ticket);
+  if (result_ || step.phase != Phase::running || step.attempt != attempt) return;
+  step.began = began.value_or(now);
+  step.deadline = attempt_deadline(step, last_sign_of_life(ticket));
+  if (now < *step.deadline) {
+    effects_.emplace_back(Arm{ticket, *step.deadline});
+    return;
+  }
+  effects_.emplace_back(CancelBody{ticket, attempt});
+  attempt_failed(ticket, timeout_failure(ticket, now), now);
 }
 
 Failure Instance::timeout_failure(Ticket ticket, TimePoint now) const {

@@ -79,6 +79,12 @@ struct CancelBody {
   Ticket ticket = 0;
   std::uint32_t attempt = 0;
 };
+// Its time is over if its body began `since`; to be answered by `attempt_due`.
+struct AttemptDue {
+  Ticket ticket = 0;
+  std::uint32_t attempt = 0;
+  TimePoint since{};
+};
 struct ChooseDelay {
   Ticket ticket = 0;
   std::uint32_t attempt = 0;
@@ -105,8 +111,8 @@ struct Finished {
   std::string detail{};
 };  // the run's end is durable
 
-using Effect =
-    std::variant<Append, RunBody, RollBack, CancelBody, ChooseDelay, Arm, Disarm, Resolve, LateResult, Finished>;
+using Effect = std::variant<Append, RunBody, RollBack, CancelBody, AttemptDue, ChooseDelay, Arm, Disarm, Resolve,
+                            LateResult, Finished>;
 
 class Instance {
  public:
@@ -144,6 +150,8 @@ class Instance {
 
   // --- reported by the host
   void body_finished(Ticket ticket, std::uint32_t attempt, BodyOutcome outcome, TimePoint now);
+  // Answer to AttemptDue: when the body began, if it has. The attempt fails, unless it has time left.
+  void attempt_due(Ticket ticket, std::uint32_t attempt, std::optional<TimePoint> began, TimePoint now);
   // Answer to ChooseDelay (S11); a failure ends the step.
   void delay_chosen(Ticket ticket, std::uint32_t attempt, std::variant<Millis, Failure> delay, TimePoint now);
   // A sign of life of a running body.
@@ -310,6 +318,7 @@ class Instance {
   void enter(Step& step, Phase phase);
   static bool is_armed(const Step& step);
   static TimePoint attempt_deadline(const Step& step, TimePoint sign_of_life);
+  TimePoint last_sign_of_life(Ticket ticket) const;
   Failure timeout_failure(Ticket ticket, TimePoint now) const;
   void record_heartbeat(Ticket ticket, TimePoint now);
   void take_events(const std::string& type, TimePoint now);
@@ -409,6 +418,7 @@ class Instance {
   std::unordered_map<std::string, bool> patches_;  // as answered in this life
   struct Beat {
     std::string details{};
+    TimePoint last{};
     TimePoint recorded{};
     std::string before{};  // what the attempt before said last
   };

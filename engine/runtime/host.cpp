@@ -80,6 +80,12 @@ void Host::body_finished(InstanceKey instance, Ticket ticket, std::uint32_t atte
   });
 }
 
+void Host::attempt_due(InstanceKey instance, Ticket ticket, std::uint32_t attempt, std::optional<TimePoint> began) {
+  runtime_->whole([&] {
+    if (auto* slot = runtime_->reported(instance)) slot->machine.attempt_due(ticket, attempt, began, runtime_->now());
+  });
+}
+
 void Host::delay_chosen(InstanceKey instance, Ticket ticket, std::uint32_t attempt,
                         std::variant<Duration, Failure> delay) {
   runtime_->whole([&] {
@@ -194,6 +200,8 @@ CallId Host::replay(InstanceHistory history) {
   return runtime_->whole([&] { return runtime_->replay(std::move(history)); });
 }
 void Host::look() { runtime_->writer_->look(); }
+
+TimePoint Host::now() const { return runtime_->now(); }
 
 Client& Host::client() { return runtime_->client_; }
 

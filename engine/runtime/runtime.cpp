@@ -401,6 +401,9 @@ void Host::Runtime::carry_out(Slot& slot, core::Effect& effect) {
     void operator()(core::CancelBody& cancel) {
       runtime.actions_.push_back(CancelStepBody{slot.key, cancel.ticket, cancel.attempt});
     }
+    void operator()(core::AttemptDue& due) {
+      runtime.actions_.push_back(AttemptDue{slot.key, due.ticket, due.attempt, due.since});
+    }
     void operator()(core::ChooseDelay& choose) {
       runtime.actions_.push_back(ChooseRetryDelay{slot.key, choose.ticket, choose.attempt, std::move(choose.failure)});
     }

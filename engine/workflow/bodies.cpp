@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 
 #include "engine/workflow/exceptions.h"
+#include "engine/workflow/run.h"
 
 namespace workflows::detail {
 namespace {
@@ -48,14 +49,15 @@ decltype(Attempt::outcome) run_body(Attempt& attempt) {
 
 decltype(Attempt::outcome) choose_delay(Attempt& attempt) {
   try {
+    attempt.run.time_delay(attempt);
     return (*attempt.delay)(attempt.number, *attempt.failed);
   } catch (...) { return failed(); }
 }
 
 }  // namespace
 
-Bodies::Bodies(std::uint32_t threads, std::function<void()> wake)
-    : threads_(pool_size(threads)), wake_(std::move(wake)), pool_(threads_) {
+Bodies::Bodies(std::uint32_t threads, std::function<TimePoint()> now, std::function<void()> wake)
+    : threads_(pool_size(threads)), now_(std::move(now)), wake_(std::move(wake)), pool_(threads_) {
   collected_.reserve(kCollected);
 }
 
@@ -135,6 +137,7 @@ void Bodies::stand_by() {
 }
 
 void Bodies::carry_out(Attempt& attempt) {
+  attempt.began = now_();
   if (!attempt.cancelled) attempt.outcome = attempt.delay != nullptr ? choose_delay(attempt) : run_body(attempt);
   Attempt* before = ended_.load();
   do { attempt.ended_before = before; } while (!ended_.compare_exchange_weak(before, &attempt));

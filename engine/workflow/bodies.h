@@ -51,10 +51,13 @@ struct Attempt : values::Recycled<Attempt> {
   // On the body's thread.
   void beat(std::string details);
 
+  static constexpr TimePoint kNotYet = TimePoint::max();
+
   Run& run;
   Operation& operation;  // stays where it is until the attempt was taken back
   const std::uint32_t number;
   std::atomic<bool> cancelled = false;  // if it has not begun, it need not
+  std::atomic<TimePoint> began = kNotYet;
   std::stop_source stop{std::nostopstate};
   // Rare things are kept apart: there is one attempt for every step.
   std::unique_ptr<StepContext> context;          // if the body takes it
@@ -69,8 +72,8 @@ struct Attempt : values::Recycled<Attempt> {
 
 class Bodies {
  public:
-  // `wake` is called on a thread of the pool.
-  Bodies(std::uint32_t threads, std::function<void()> wake);
+  // `now` and `wake` are called on threads of the pool.
+  Bodies(std::uint32_t threads, std::function<TimePoint()> now, std::function<void()> wake);
   ~Bodies();
   Bodies(const Bodies&) = delete;
   Bodies& operator=(const Bodies&) = delete;
@@ -99,6 +102,7 @@ class Bodies {
   void carry_out(Attempt& attempt);
 
   const std::uint32_t threads_;
+  const std::function<TimePoint()> now_;
   const std::function<void()> wake_;
   std::vector<std::unique_ptr<Attempt>> collected_;
   boost::lockfree::queue<Attempt*> waiting_{1024};  // owned

@@ -52,10 +52,9 @@ T value_of(Calls::Result result) {
 Loop::Loop(HostOptions options, Functions functions, std::uint32_t pool_size)
     : log_(logger()),
       functions_(std::move(functions)),
-      clock_(options.clock),
       host_(std::move(options)),
       readable_(io_, host_.fd()),
-      bodies_(pool_size, [this] { wake(); }) {}
+      bodies_(pool_size, [this] { return host_.now(); }, [this] { wake(); }) {}
 
 void Loop::run() {
   boost::asio::post(io_, [this] { turn(); });
@@ -88,10 +87,6 @@ void Loop::wake() {
 Loop::~Loop() { close(); }
 
 // ---------------------------------------------------------------- calls
-
-TimePoint Loop::now() const {
-  return clock_ ? clock_->now() : std::chrono::floor<Millis>(std::chrono::system_clock::now());
-}
 
 void Loop::check_thread() const {
   if (std::this_thread::get_id() != thread_id_) return;
@@ -260,6 +255,9 @@ void Loop::handle(RunStepBody& action) {
 }
 void Loop::handle(CancelStepBody& action) {
   if (Run* run = find(action.instance)) run->cancel_body(action.ticket, action.attempt);
+}
+void Loop::handle(AttemptDue& action) {
+  if (Run* run = find(action.instance)) run->attempt_due(action);
 }
 void Loop::handle(ChooseRetryDelay& action) {
   if (Run* run = find(action.instance)) run->choose_delay(action.ticket, action.attempt, std::move(action.failure));

@@ -86,7 +86,6 @@ class Loop {
   Sources& sources() { return sources_; }
   // Memory ran out where the code of a workflow would be told, which must not go on with that.
   void memory_ran_out() { give_up_ = true; }
-  TimePoint now() const;
   // Calls `late` once the time that a delay function has (S11) is over.
   void when_delay_is_late(std::function<void()> late);
 
@@ -108,6 +107,7 @@ class Loop {
   void handle(ResolveStep& action);
   void handle(RunStepBody& action);
   void handle(CancelStepBody& action);
+  void handle(AttemptDue& action);
   void handle(ChooseRetryDelay& action);
   void handle(StartNode& action);
   void handle(EvictInstance& action);
@@ -135,7 +135,6 @@ class Loop {
 
   const std::shared_ptr<spdlog::logger> log_;
   Functions functions_;
-  const std::shared_ptr<Clock> clock_;  // absent: the system's
   Host host_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};

@@ -270,7 +270,7 @@ Value Run::value(std::string name, std::string json, const std::source_location&
 }
 
 TimePoint Run::now(const std::source_location& place) {
-  const Value ms = value("now", to_json(loop_.now().time_since_epoch().count()), place);
+  const Value ms = value("now", to_json(loop_.host().now().time_since_epoch().count()), place);
   return TimePoint(Millis(Codec<Millis::rep>::decode(ms.json)));
 }
 
@@ -367,6 +367,18 @@ void Run::cancel_body(Ticket ticket, std::uint32_t attempt) {
   }
 }
 
+// What waits for an attempt before it that does not end, has no time beyond its own: the step is not to hang for good.
+void Run::attempt_due(const AttemptDue& due) {
+  const Operation* operation = find(due.ticket);
+  const Attempt* attempt = operation == nullptr ? nullptr : operation->running;
+  std::optional<TimePoint> began = due.since;
+  if (attempt != nullptr && attempt->number == due.attempt) {
+    began = attempt->began;
+    if (began == Attempt::kNotYet) began.reset();
+  }
+  loop_.host().attempt_due(instance_, due.ticket, due.attempt, began);
+}
+
 void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
   Operation* operation = find(ticket);
   if (!retired_ && lost_.contains(ticket)) return loop_.host().delay_chosen(instance_, ticket, number, failure);
@@ -374,13 +386,19 @@ void Run::choose_delay(Ticket ticket, std::uint32_t number, Failure failure) {
   auto attempt = std::make_unique<Attempt>(*this, *operation, number);
   attempt->delay_chosen = std::make_shared<bool>(false);
   attempt->delay = undos_.contains(ticket) ? &operation->step->rollback->delay : &operation->step->delay;
-  loop_.when_delay_is_late([this, ticket, number, failure, step = operation->step->shared_from_this(),
-                            chosen = attempt->delay_chosen] {
-    if (std::exchange(*chosen, true)) return;
-    loop_.host().delay_chosen(instance_, ticket, number, delay_failure(*step, "took longer than 5 seconds", failure));
-  });
   attempt->failed = std::make_unique<const Failure>(std::move(failure));
   launch(std::move(attempt));
+}
+
+void Run::time_delay(const Attempt& attempt) {
+  loop_.post([this, &attempt, chosen = attempt.delay_chosen] {
+    if (*chosen) return;  // and the attempt is gone, perhaps the run
+    loop_.when_delay_is_late([this, &attempt, chosen] {
+      if (std::exchange(*chosen, true)) return;
+      loop_.host().delay_chosen(instance_, *attempt.operation.ticket, attempt.number,
+                                delay_failure(*attempt.operation.step, "took longer than 5 seconds", *attempt.failed));
+    });
+  });
 }
 
 void Run::launch(Operation& operation, std::uint32_t number) {

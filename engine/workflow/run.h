@@ -51,13 +51,15 @@ class Run : public values::Recycled<Run> {
   void resolve(Ticket ticket, Outcome&& outcome);
   void run_body(Ticket ticket, std::uint32_t attempt);
   void cancel_body(Ticket ticket, std::uint32_t attempt);
+  void attempt_due(const AttemptDue& due);
   void choose_delay(Ticket ticket, std::uint32_t attempt, Failure failure);
   void start_node(NodeId node, std::optional<NodeId> failed_dependency);
   void roll_back(RunRollback action);
   void body_ended(Attempt& attempt);
 
-  // On the thread of a body: it has given a sign of life.
+  // On the thread of a body: it has given a sign of life; the time of a delay function begins.
   void hear(const Attempt& attempt) const;
+  void time_delay(const Attempt& attempt);
 
   // ---- asked by code
   void declare(StepNode& step);

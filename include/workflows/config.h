@@ -25,7 +25,7 @@ struct Retries {
 
 struct StepConfig {
   Retries retries{};
-  Duration timeout = std::chrono::minutes(10);  // per attempt
+  Duration timeout = std::chrono::minutes(10);  // of an attempt, from the beginning of its body
   std::optional<Duration> heartbeat_timeout{};  // the attempt fails when its body gives no sign of life for so long
   bool sensitive_output = false;                // operators see [REDACTED] (S17)
 

@@ -82,6 +82,14 @@ struct CancelStepBody {
   Ticket ticket;
   std::uint32_t attempt;
 };
+// The attempt's time is over if its body began `since`, when it was told to. But it may have waited for a thread:
+// answer with `attempt_due`.
+struct AttemptDue {
+  InstanceKey instance;
+  Ticket ticket;
+  std::uint32_t attempt;
+  TimePoint since;
+};
 // Call the user's delay function with this failure; answer with `delay_chosen` (S11).
 struct ChooseRetryDelay {
   InstanceKey instance;
@@ -135,7 +143,7 @@ struct EngineStopped {
 };
 
 using Action = std::variant<StartInstance, ResolveStep, RunStepBody, CancelStepBody, ChooseRetryDelay, StartNode,
-                            EvictInstance, InstanceEnded, CallReply, LogRecord, EngineStopped, RunRollback>;
+                            EvictInstance, InstanceEnded, CallReply, LogRecord, EngineStopped, RunRollback, AttemptDue>;
 
 class Host {
  public:
@@ -150,6 +158,8 @@ class Host {
   std::vector<Action> poll(std::vector<Action> room = {});
   // A manual clock has moved: due timers come with the next poll.
   void clock_moved();
+  // By the clock that attempts are timed with. Any thread.
+  TimePoint now() const;
 
   // ---- verbs of a running instance
   Asked do_(InstanceKey instance, DoRequest request);
@@ -164,6 +174,8 @@ class Host {
   void abandon(InstanceKey instance, Ticket ticket);
   // The instance may be gone by now; then this does nothing.
   void body_finished(InstanceKey instance, Ticket ticket, std::uint32_t attempt, BodyOutcome outcome);
+  // An attempt's time (S12) runs from its body's beginning; absent: it has not begun, and neither has its time.
+  void attempt_due(InstanceKey instance, Ticket ticket, std::uint32_t attempt, std::optional<TimePoint> began);
   void delay_chosen(InstanceKey instance, Ticket ticket, std::uint32_t attempt, std::variant<Duration, Failure> delay);
   // A running body is well, and has come as far as `details` (JSON) say. The instance may be gone by now.
   void heartbeat(InstanceKey instance, Ticket ticket, std::uint32_t attempt, Value details);

@@ -114,6 +114,10 @@ py::tuple to_python(const CancelStepBody& action) {
   return py::make_tuple(action.instance, action.ticket, action.attempt);
 }
 
+py::tuple to_python(const AttemptDue& action) {
+  return py::make_tuple(action.instance, action.ticket, action.attempt, to_number(action.since));
+}
+
 py::tuple to_python(const ChooseRetryDelay& action) {
   return py::make_tuple(action.instance, action.ticket, action.attempt, to_python(action.failure));
 }

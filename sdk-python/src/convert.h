@@ -48,6 +48,7 @@ BodyOutcome to_body_outcome(const py::tuple& outcome);
 // What the code of the package carries out itself: the members in order.
 py::tuple to_python(const StartInstance& action);
 py::tuple to_python(const CancelStepBody& action);
+py::tuple to_python(const AttemptDue& action);
 py::tuple to_python(const ChooseRetryDelay& action);
 py::tuple to_python(const StartNode& action);
 py::tuple to_python(const EvictInstance& action);

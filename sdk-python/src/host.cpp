@@ -101,6 +101,13 @@ void bind_verbs(py::class_<PyHost>& host) {
         h->body_finished(instance, ticket, attempt, to_body_outcome(outcome));
       },
       py::arg("instance"), py::arg("ticket"), py::arg("attempt"), py::arg("outcome"));
+  host.def(
+      "attempt_due",
+      [](PyHost& h, InstanceKey instance, Ticket ticket, std::uint32_t attempt, std::optional<std::int64_t> began) {
+        h->attempt_due(instance, ticket, attempt, began ? std::optional(to_time(*began)) : std::nullopt);
+      },
+      py::arg("instance"), py::arg("ticket"), py::arg("attempt"), py::arg("began"));
+  host.def("now_ms", [](PyHost& h) { return to_number(h->now()); });
   host.def("delay_chosen", &delay_chosen, py::arg("instance"), py::arg("ticket"), py::arg("attempt"), py::arg("delay"));
   host.def(
       "finish",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -36,6 +37,7 @@ class Body:
         self.node = node
         self.attempt = attempt
         self.cancelled = False  # read by threads
+        self.began: int | None = 0  # the engine's time, in ms; 0: at once; None: it waits for a thread, which sets it
         self.lost = False  # cut short although nothing is wrong with it: what it makes of that is not its outcome
         self.task: asyncio.Task[Any] | None = None
         self.next_attempt: int | None = None
@@ -133,6 +135,7 @@ class Bodies:
         step = node.declaration
         context = node.step_context(attempt, body) if step.wants_context else None
         if not step.is_async:
+            body.began = None
             self._executor().submit(node.context.copy().run, self._run_in_thread, body, context)
             return
         try:
@@ -199,6 +202,13 @@ class Bodies:
         """The first part took long."""
         _watched.report(coroutine, Body(node, 0).what, seconds)
 
+    def began(self, key: int, ticket: int, attempt: int) -> int | None:
+        """As in `Body`. What waits for an attempt before it that does not end, has no time beyond its own: the step is
+        not to hang for good.
+        """
+        body = self._running.get((key, ticket))
+        return body.began if body is not None and body.attempt == attempt else 0
+
     def cancel(self, key: int, ticket: int, attempt: int) -> None:
         """The attempt timed out or its run is over."""
         body = self._running.get((key, ticket))
@@ -237,6 +247,7 @@ class Bodies:
         task.add_done_callback(lambda task: self._ended(body, None if task.cancelled() else task.result()))
 
     def _run_in_thread(self, body: Body, context: StepContext | None) -> None:
+        body.began = self._runner.host.now_ms()
         try:
             bound = body.node.bind(context)
             result = body.node.function(*bound.args, **bound.kwargs)
@@ -304,10 +315,10 @@ class Bodies:
         if function is None:
             raise LookupError("it was recorded as a function, but the code does not give one now")
         context = node.step_context(attempt, None)
-        limit = asyncio.timeout(DELAY_SECONDS)
+        limit = asyncio.timeout(None)
         try:
             async with limit:
-                delay = await asyncio.to_thread(function, context, error)
+                delay = await asyncio.to_thread(self._delay_in_thread, limit, function, context, error)
                 if inspect.isawaitable(delay):
                     delay = await delay
         except TimeoutError:
@@ -318,6 +329,14 @@ class Bodies:
         if milliseconds > MAX_DURATION_MS:
             raise ValueError(f"it returned {delay!r}; a delay lasts 10 years at most")
         return milliseconds
+
+    def _delay_in_thread(self, limit: asyncio.Timeout, function: Callable[..., Any], *args: Any) -> Any:
+        self._runner.call_soon_from_thread(self._time_delay, limit)
+        return function(*args)
+
+    def _time_delay(self, limit: asyncio.Timeout) -> None:
+        with contextlib.suppress(RuntimeError):  # the engine has closed meanwhile
+            limit.reschedule(self._runner.loop.time() + DELAY_SECONDS)
 
     def _delay_failure(self, node: Node, error: Exception, problem: Exception) -> _failures.Failure:
         failure = StepError(

@@ -44,7 +44,7 @@ class StepConfig:
 
     Attributes:
         retries: what happens after a failed attempt.
-        timeout: how long one attempt may take.
+        timeout: how long one attempt may take. A plain function that waits for a thread has not begun.
         heartbeat_timeout: an attempt also fails when its body does not call `ctx.heartbeat()` for so long.
         sensitive: "output" hides the result from operators: they see [REDACTED]. The program gets the real value.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from workflows import _failures
@@ -28,6 +29,7 @@ class Attempt:
         self.ticket = ticket
         self.number = number
         self.cancelled = False  # read by threads
+        self.began: int | None = 0  # the engine's time, in ms; 0: at once; None: it waits for a thread, which sets it
         self.task: asyncio.Task[None] | None = None
 
     def heartbeat(self, details: Any) -> None:
@@ -52,6 +54,11 @@ class Rollbacks:
         run.stop()
         attempt = self._running[key, ticket] = Attempt(run, ticket, number)
         attempt.task = self._runner.spawn(self._run(attempt, run.rollbacks[of], error, output))
+
+    def began(self, key: int, ticket: int, number: int) -> int | None:
+        """As in `Attempt`; 0 also if this is not one of ours."""
+        attempt = self._running.get((key, ticket))
+        return attempt.began if attempt is not None and attempt.number == number else 0
 
     def cancel(self, key: int, ticket: int, number: int) -> bool:
         """The attempt timed out. False if this is not one of ours."""
@@ -81,7 +88,8 @@ class Rollbacks:
             if inspect.iscoroutinefunction(rollback.function):
                 result = await rollback.function(context, error, value)
             else:
-                result = await asyncio.to_thread(rollback.function, context, error, value)
+                attempt.began = None
+                result = await asyncio.to_thread(self._in_thread, attempt, rollback.function, context, error, value)
                 if inspect.isawaitable(result):
                     result = await result
             outcome = (VALUE, codec.encode(result, f"result of the rollback of step {step.name!r}"))
@@ -92,6 +100,10 @@ class Rollbacks:
             if outcome is not None and not self._runner.closed:
                 self._runner.host.body_finished(attempt.run.key, attempt.ticket, attempt.number, cast("Any", outcome))
                 self._runner.touch()
+
+    def _in_thread(self, attempt: Attempt, function: Callable[..., Any], *args: Any) -> Any:
+        attempt.began = self._runner.host.now_ms()
+        return function(*args)
 
     def _context(self, attempt: Attempt, step: Declaration) -> StepContext:
         host, key = self._runner.host, attempt.run.key

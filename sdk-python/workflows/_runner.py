@@ -113,6 +113,7 @@ class Runner(_core.Driver):
             9: self._log,
             10: self._stopped,
             11: self.rollbacks.start,
+            12: self._attempt_due,
         }
         self.loop.add_reader(host.fd, self._wake)
         self.touch()
@@ -256,6 +257,13 @@ class Runner(_core.Driver):
         if not self.rollbacks.cancel(key, ticket, attempt):
             self.bodies.cancel(key, ticket, attempt)
 
+    def _attempt_due(self, key: int, ticket: int, attempt: int, since: int) -> None:
+        began = self.rollbacks.began(key, ticket, attempt)
+        if began == 0:
+            began = self.bodies.began(key, ticket, attempt)
+        self.host.attempt_due(key, ticket, attempt, None if began is None else max(began, since))
+        self.touch()
+
     def _choose_delay(self, key: int, ticket: int, attempt: int, failure: tuple[Any, ...]) -> None:
         node = self.runs[key].open_step(ticket) if key in self.runs else None
         if node is not None:
@@ -277,7 +285,7 @@ class Runner(_core.Driver):
             return
         run.evicting = True
         run.stop()
-        if run.task is None or run.task.done():  # its code had ended, and rests between two attempts of a rollback
+        if run.task is None:  # its code had ended, and rests between two attempts of a rollback
             self._forget_evicted(run)
 
     def _forget_evicted(self, run: Run) -> None:

@@ -393,6 +393,48 @@ TEST_F(CppSteps, S12_ATimeoutRequestsTheStopAndFailsTheAttempt) {
   EXPECT_EQ(instance.result<std::string>(), "StepTimeoutError");
 }
 
+TEST_F(CppSteps, S12_TheTimeOfABodyBeginsWhenAThreadTakesIt) {
+  Door door;
+  std::atomic<int> begun = 0;
+  auto engine =
+      start({.database = file(), .hibernate_after = 10'000h, .pool_size = 1, .clock = clock_}, [&](Engine& e) {
+        e.add("blocking", [&](const Event&, Step& step) -> Workflow<> {
+          auto body = step.do_("body", {.retries = {.limit = 0}, .timeout = 24h}, [&] {
+            begun = 1;
+            begun.notify_all();
+            door.pass();
+          });
+          co_await body;
+        });
+        e.add("slow", [&](const Event&, Step& step) -> Workflow<std::string> {
+          auto body = step.do_("body", {.retries = {.limit = 0}, .timeout = 1min}, [&](StepContext& context) {
+            begun = 2;
+            begun.notify_all();
+            while (!context.cancelled()) std::this_thread::yield();
+          });
+          try {
+            co_await body;
+          } catch (const StepTimeoutError& error) { co_return failure_of(error)->type; }
+          co_return "no timeout";
+        });
+      });
+  auto blocking = engine->create("blocking");
+  begun.wait(0);
+  auto slow = engine->create("slow");
+  wait_until(slow, [](const StepInfo& step) { return step.status == "running"; });
+  for (const Millis passes : {Millis(3min), Millis(30s)}) {
+    advance(*engine, passes);
+    settle(*engine);
+  }
+  door.open();
+  begun.wait(1);
+  advance(*engine, 59s);
+  settle(*engine);
+  EXPECT_EQ(slow.steps().at(0).status, "running");
+  advance(*engine, 1s);
+  EXPECT_EQ(slow.result<std::string>(), "StepTimeoutError");
+}
+
 TEST_F(CppSteps, S12_CodeGoesOnOnlyWhenABodyThatIgnoredItsTimeoutHasReturned) {
   Door door;
   std::atomic<int> begun = 0;

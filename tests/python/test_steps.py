@@ -18,7 +18,7 @@ import workflows
 from workflows import _bodies
 
 import shapes
-from support import PATIENCE_S, VirtualTime, opened, result_over, run_once, until, until_recorded, until_status
+from support import PATIENCE_S, VirtualTime, opened, result_over, run_once, until_recorded, until_status
 
 ONCE = {"retries": {"limit": 0}}
 AT_ONCE = {"retries": {"limit": 2, "delay": "0 s"}}
@@ -285,88 +285,6 @@ async def test_s11_a_delay_that_is_none_fails_the_step_and_says_why(
 
     assert await run_once(asking) == "ok"
     assert bodies == 1
-
-
-async def test_s12_a_timeout_cancels_an_async_body() -> None:
-    time, cancelled = VirtualTime(), []
-
-    @workflows.workflow
-    async def slow(event: workflows.Event, step: workflows.Step) -> Any:
-        @step.do(config={"timeout": "1 minute", **ONCE})
-        async def body(ctx: workflows.StepContext) -> None:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled.append(ctx.cancelled)
-                raise
-
-        with pytest.raises(workflows.StepTimeoutError, match="timeout of 60 s"):
-            await body()
-        return "ok"
-
-    async with opened(":memory:", slow, time=time) as engine:
-        instance = await engine.create(slow)
-        await until_recorded(instance, "body")
-        time.advance("1 minute")
-        assert await instance.result(timeout=PATIENCE_S) == "ok"
-    assert cancelled == [True]
-
-
-async def test_s12_a_timeout_tells_a_thread_through_its_context() -> None:
-    time, running = VirtualTime(), threading.Event()
-
-    @workflows.workflow
-    async def slow(event: workflows.Event, step: workflows.Step) -> Any:
-        @step.do(config={"timeout": "1 minute", **ONCE})
-        def body(ctx: workflows.StepContext) -> None:
-            running.set()
-            while not ctx.cancelled:
-                threading.Event().wait(0.001)
-
-        with pytest.raises(workflows.StepTimeoutError):
-            await body()
-        return "ok"
-
-    async with opened(":memory:", slow, time=time) as engine:
-        instance = await engine.create(slow)
-        await asyncio.to_thread(running.wait, PATIENCE_S)
-        time.advance("1 minute")
-        assert await instance.result(timeout=PATIENCE_S) == "ok"
-
-
-async def test_s12_s43_a_body_that_ignores_its_cancellation_is_reported_and_never_overlaps_itself(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_bodies, "GRACE_SECONDS", 0.0)
-    time, release = VirtualTime(), threading.Event()
-    began: list[int] = []
-    inside = 0
-
-    @workflows.workflow
-    async def deaf(event: workflows.Event, step: workflows.Step) -> Any:
-        @step.do("deaf step", config={"timeout": "1 minute", "retries": {"limit": 1, "delay": "0 s"}})
-        def body(ctx: workflows.StepContext) -> int:
-            nonlocal inside
-            inside += 1
-            assert inside == 1
-            began.append(ctx.attempt)
-            if ctx.attempt == 1:
-                release.wait()
-            inside -= 1
-            return ctx.attempt
-
-        return await body()
-
-    async with opened(":memory:", deaf, time=time) as engine:
-        instance = await engine.create(deaf, id="deaf-one")
-        await until(lambda: began == [1])
-        time.advance("1 minute")
-        await until(lambda: "still runs" in caplog.text)
-        release.set()
-        assert await instance.result(timeout=PATIENCE_S) == 2
-    assert began == [1, 2]
-    assert "'deaf step' of instance 'deaf-one'" in caplog.text
-    assert "the result is discarded" in caplog.text
 
 
 @pytest.mark.parametrize("caught", [True, False])

@@ -86,6 +86,7 @@ void plant(std::string_view bug) { testing::planted_bug = bug; }
 std::vector<std::string> missed(const Counters& counters) {
   std::vector<std::string> never;
   for (const char* path : {"a batch was created",
+                           "a body waited for a thread",
                            "a body ended after its attempt was over",
                            "a call was refused",
                            "a call broke off",

@@ -342,6 +342,12 @@ void Worker::handle(CancelStepBody& cancel) {
   }
 }
 
+void Worker::handle(AttemptDue& due) {
+  const bool waits = (due.ticket + due.attempt) % 4 == 0;
+  if (waits) around_.counters.sometimes("a body waited for a thread");
+  host_->attempt_due(due.instance, due.ticket, due.attempt, waits ? std::nullopt : std::optional(due.since));
+}
+
 void Worker::handle(ChooseRetryDelay& choose) {
   around_.counters.sometimes("a delay was chosen by a function");
   host_->delay_chosen(choose.instance, choose.ticket, choose.attempt, Duration(Millis(10 * choose.attempt)));

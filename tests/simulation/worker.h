@@ -70,6 +70,7 @@ class Worker {
   void handle(ResolveStep& resolve);
   void handle(RunStepBody& run);
   void handle(CancelStepBody& cancel);
+  void handle(AttemptDue& due);
   void handle(ChooseRetryDelay& choose);
   void handle(StartNode& start);
   void handle(EvictInstance& evict);

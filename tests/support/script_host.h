@@ -155,6 +155,7 @@ class ScriptHost {
   }
   void handle(RunStepBody& run) { run_body(run.instance, run.ticket, run.attempt); }
   void handle(CancelStepBody&) {}
+  void handle(AttemptDue& due) { host_.attempt_due(due.instance, due.ticket, due.attempt, due.since); }
   void handle(ChooseRetryDelay&) {}
   void handle(StartNode&) {}
   void handle(EvictInstance& evict) {

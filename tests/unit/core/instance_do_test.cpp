@@ -336,24 +336,70 @@ TEST(InstanceDo, S12_ATimeoutFailsTheAttemptAndCancelsTheBody) {
   Life run;
   run.do_("charge", {.retries = {.limit = 1}, .timeout = 2s});
   run.advance(2s);
-  run.timer("charge#1");
-  run.expect({"arm charge#1 +2000", "cancel charge#1.1",
+  run.time_out("charge#1.1", kStart);
+  run.expect({"arm charge#1 +2000", "due charge#1.1 since +0", "cancel charge#1.1",
               "append attempt_failed charge#1.1 !StepTimeoutError until +3000 eager", "arm charge#1 +3000"});
   EXPECT_THAT(run.last_entry().value, HasSubstr("2 s"));
   run.advance(1s);
   run.timer("charge#1");
   run.advance(2s);
-  run.timer("charge#1");
-  run.expect({"arm charge#1 +5000", "run charge#1.2", "cancel charge#1.2",
+  run.time_out("charge#1.2", kStart + 3s);
+  run.expect({"arm charge#1 +5000", "run charge#1.2", "due charge#1.2 since +3000", "cancel charge#1.2",
               "append step_failed charge#1.2 !StepTimeoutError awaited"});
+}
+
+TEST(InstanceDo, S12_TheTimeOfAnAttemptRunsFromTheBeginningOfItsBody) {
+  Life run;
+  run.do_("charge", {.retries = {.limit = 0}, .timeout = 2s});
+  run.commit();
+  run.advance(2s);
+  run.timer("charge#1");
+  run.attempt_due("charge#1.1", {});  // it waits for a thread
+  run.expect({"append attempt_started charge#1.1 awaited", "arm charge#1 +2000", "run charge#1.1",
+              "due charge#1.1 since +0", "arm charge#1 +4000"});
+  run.advance(2s);
+  run.time_out("charge#1.1", kStart + 3s);
+  run.expect({"due charge#1.1 since +2000", "arm charge#1 +5000"});
+  run.advance(1s);
+  run.time_out("charge#1.1", kStart + 3s);
+  run.expect(
+      {"due charge#1.1 since +3000", "cancel charge#1.1", "append step_failed charge#1.1 !StepTimeoutError awaited"});
+  EXPECT_EQ(run.last_entry().began, kStart + 3s);
+}
+
+TEST(InstanceDo, S12_AnAnswerThatComesWhenTheBodyHasEndedChangesNothing) {
+  Life run;
+  run.do_("charge", {.timeout = 2s});
+  run.advance(2s);
+  run.timer("charge#1");
+  run.body("charge#1.1", Value{"1"});
+  run.attempt_due("charge#1.1", kStart);
+  run.expect({"arm charge#1 +2000", "due charge#1.1 since +0", "disarm charge#1",
+              "append step_completed charge#1.1 1 awaited"});
+}
+
+TEST(InstanceDo, S12_ABodyThatBeganLateHasItsTimeForItsFirstSignOfLife) {
+  Life run;
+  run.do_("charge", {.timeout = 10s, .heartbeat_timeout = 2s});
+  run.advance(2s);
+  run.time_out("charge#1.1", kStart + 1s);
+  run.expect({"arm charge#1 +2000", "due charge#1.1 since +0", "arm charge#1 +3000"});
+  run.heartbeat("charge#1.1", "1");
+  run.advance(1s);
+  run.timer("charge#1");
+  run.expect({"append attempt_started charge#1.1 eager", "append heartbeat charge#1.1 1 eager", "arm charge#1 +4000"});
+  run.advance(1s);
+  run.time_out("charge#1.1", kStart + 1s);
+  run.expect({"due charge#1.1 since +1000", "cancel charge#1.1",
+              "append attempt_failed charge#1.1 !StepTimeoutError until +5000 eager", "arm charge#1 +5000"});
 }
 
 TEST(InstanceDo, S12_ALateResultIsReportedAndDiscarded) {
   Life run;
   run.do_("charge", {.timeout = 2s});
   run.advance(2s);
-  run.timer("charge#1");
-  run.expect({"arm charge#1 +2000", "cancel charge#1.1",
+  run.time_out("charge#1.1", kStart);
+  run.expect({"arm charge#1 +2000", "due charge#1.1 since +0", "cancel charge#1.1",
               "append attempt_failed charge#1.1 !StepTimeoutError until +3000 eager", "arm charge#1 +3000"});
   run.body("charge#1.1", Value{"1"});  // while it rests
   run.expect({"late charge#1.1"});

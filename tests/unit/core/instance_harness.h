@@ -109,6 +109,15 @@ class Life {
   void body(const std::string& attempt, BodyOutcome outcome) {
     instance_.body_finished(ticket(attempt), number(attempt), std::move(outcome), now_);
   }
+  // When its body began; absent: it has not.
+  void attempt_due(const std::string& attempt, std::optional<TimePoint> began) {
+    instance_.attempt_due(ticket(attempt), number(attempt), began, now_);
+  }
+  // The timer of an attempt goes off whose body began when it was told to.
+  void time_out(const std::string& attempt, TimePoint began) {
+    timer(attempt);
+    attempt_due(attempt, began);
+  }
   void delay(const std::string& attempt, std::variant<Millis, Failure> chosen) {
     instance_.delay_chosen(ticket(attempt), number(attempt), std::move(chosen), now_);
   }
@@ -121,6 +130,9 @@ class Life {
   // Of the rollback of a step, named as that step is.
   void undone(const std::string& attempt, BodyOutcome outcome = Value{"null"}) {
     instance_.body_finished(undo_ticket(attempt), number(attempt), std::move(outcome), now_);
+  }
+  void undo_due(const std::string& attempt, TimePoint began) {
+    instance_.attempt_due(undo_ticket(attempt), number(attempt), began, now_);
   }
   void undo_timer(const std::string& step) { instance_.timer(undo_ticket(step), now_); }
 
@@ -266,6 +278,9 @@ class Life {
            (output ? " " + output->json : "");
   }
   std::string text(const CancelBody& cancel) const { return "cancel " + label(cancel.ticket, cancel.attempt); }
+  std::string text(const AttemptDue& due) const {
+    return "due " + label(due.ticket, due.attempt) + " since " + text(due.since);
+  }
   std::string text(const ChooseDelay& choose) const {
     return "choose " + label(choose.ticket, choose.attempt) + " !" + choose.failure.type;
   }

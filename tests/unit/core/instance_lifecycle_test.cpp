@@ -301,9 +301,10 @@ TEST(InstanceRollback, S31_ARollbackIsTriedAgainAfterItsOwnRetries) {
   run.expect({"arm a#1 +605000", "roll back a#1.2 !Broke 1"});
   run.advance(10min);
   run.undo_timer("a#1");  // it takes too long
+  run.undo_due("a#1.2", kStart + 5s);
   run.commit();
-  run.expect(
-      {"cancel a#1.2", "append step_failed a#1.2 !StepTimeoutError awaited", "append instance_errored !Broke awaited"});
+  run.expect({"due a#1.2 since +5000", "cancel a#1.2", "append step_failed a#1.2 !StepTimeoutError awaited",
+              "append instance_errored !Broke awaited"});
 }
 
 TEST(InstanceRollback, S32_OneThatFailsForGoodStopsTheChainUnlessItIsToGoOn) {

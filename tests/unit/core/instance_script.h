@@ -487,6 +487,7 @@ class ScriptHost {
   void carry_out(const CancelBody& cancel) {
     EXPECT_EQ(std::erase(bodies_, Body{cancel.ticket, cancel.attempt}), 1u) << "no such body runs";
   }
+  void carry_out(const AttemptDue& due) { instance_.attempt_due(due.ticket, due.attempt, due.since, world_.now); }
   void carry_out(const ChooseDelay&) { ADD_FAILURE() << "no program chooses delays"; }
   void carry_out(const Arm& arm) { timers_[arm.ticket] = arm.at; }
   void carry_out(const Disarm& disarm) { EXPECT_EQ(timers_.erase(disarm.ticket), 1u) << "disarmed, but not armed"; }
