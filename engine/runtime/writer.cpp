@@ -22,11 +22,15 @@ constexpr std::size_t kLoadsBetweenCommits = 256;
 constexpr std::size_t kStepsInMessage = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
+using PollTime = std::chrono::duration<int, std::milli>;
 // Other processes' commits are noticed at once where the kernel tells of them, and so soon where it does not (S25).
-constexpr std::chrono::duration<int, std::milli> kLookInterval(25);
-// The kernel tells of what was written before it was committed: then it is looked for some times, soon.
-constexpr std::chrono::duration<int, std::milli> kCommitTime(1);
+constexpr PollTime kLookInterval(25);
+// The kernel tells of what was written before it was committed: then it is looked for some times, soon. A disk may take
+// longer, and the notice may have been lost in work of our own: so it is looked for some times more.
+constexpr PollTime kCommitTime(1);
 constexpr int kLooksAfterNotice = 10;
+constexpr int kLooksAfterWork = 40;
+constexpr PollTime kRareLookInterval(250);
 constexpr auto kOwnersInterval = std::chrono::seconds(1);
 constexpr std::uint32_t kArrivalsAtOnce = 1'000;
 constexpr std::uint64_t kGarbageAtOnce = 1'000;  // rows: as long as a usual commit
@@ -45,9 +49,11 @@ Writer::Writer(std::unique_ptr<storage::Store> store, Millis lease, Mailbox& mai
       mailbox_(mailbox),
       clock_(std::move(clock)),
       steady_(steady ? steady : steady_clock::now) {
+  pollfd notice{store_->change_fd(), POLLIN, 0};
   auto owner = store_->open_owner(lease_);
   if (!owner) throw_error(owner.error());
   owner_ = *owner;
+  kernel_tells_ = ::poll(&notice, 1, 0) == 1;  // of what was just written
   next_renewal_ = steady_() + lease_ / 3;
   next_look_at_owners_ = steady_() + kOwnersInterval;
   if (!steady) thread_ = std::thread([this] { run(); });
@@ -125,9 +131,9 @@ bool Writer::round() {
   load_instances();
   answer_watches(work_.watches);
   work_.watches.clear();
-  look_around();
   keep_ownership();
   collect_garbage();
+  look_around();
   const auto counters = store_->counters();
   transactions_.store(counters.transactions, std::memory_order_relaxed);
   statements_.store(counters.statements, std::memory_order_relaxed);
@@ -156,7 +162,7 @@ void Writer::wait_for_work() {
 // False when closing and nothing is left to commit.
 bool Writer::take_work() {
   const values::MutexLock lock(mutex_);
-  has_work_ = closing_;
+  if (has_work_.exchange(closing_)) looks_ = std::min(looks_, kLooksAfterNotice);
   if (closing_ && incoming_.submissions.empty()) return false;
   std::swap(work_.submissions, incoming_.submissions);
   std::swap(work_.watches, incoming_.watches);
@@ -174,8 +180,12 @@ void Writer::sleep() {
   asleep_ = true;
   if (!has_work_) {
     std::array<pollfd, 2> fds{{{wakeup_.fd(), POLLIN, 0}, {store_->change_fd(), POLLIN, 0}}};  // poll skips a -1
-    ::poll(fds.data(), fds.size(), (looks_due_ > 0 ? kCommitTime : kLookInterval).count());
-    looks_due_ = (fds[1].revents & POLLIN) != 0 ? kLooksAfterNotice : std::max(looks_due_ - 1, 0);
+    const bool is_rare = kernel_tells_ && looks_ >= kLooksAfterNotice + kLooksAfterWork;
+    const PollTime interval = looks_ < kLooksAfterNotice ? kCommitTime : is_rare ? kRareLookInterval : kLookInterval;
+    ::poll(fds.data(), fds.size(), interval.count());
+    const bool is_told = (fds[1].revents & POLLIN) != 0;
+    kernel_tells_ |= is_told;
+    looks_ = is_told ? 0 : std::min(looks_ + 1, kLooksAfterNotice + kLooksAfterWork);
   }
   asleep_ = false;
   wakeup_.clear({});
@@ -352,7 +362,7 @@ void Writer::look_around() {
   const auto changed = checked(store_->changed());
   if (changed.value_or(false)) {
     arrivals_due_ = true;
-    looks_due_ = 0;
+    looks_ = std::max(looks_, kLooksAfterNotice);
     outgoing_.push_back(OthersCommitted{});
     std::vector<Watch> watches;
     for (const auto& [instance, call] : std::exchange(watches_, {})) watches.push_back({call, instance});

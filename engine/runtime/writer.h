@@ -168,7 +168,8 @@ class Writer {
   std::unordered_multimap<InstanceKey, CallId> watches_;
   std::int64_t last_arrival_ = 0;
   bool arrivals_due_ = true;
-  int looks_due_ = 0;  // soon, for somebody has written
+  int looks_ = 0;              // since the kernel told that somebody has written, or since there was work
+  bool kernel_tells_ = false;  // that somebody has written: it has done so for this file
   bool untaken_due_ = false;
   bool garbage_due_ = false;
   bool notices_due_ = false;
