@@ -19,7 +19,6 @@ constexpr std::uint32_t kLeastThreads = 4;
 constexpr std::size_t kCollected = 64;
 constexpr std::size_t kFew = 4;
 constexpr auto kAwake = std::chrono::microseconds(50);
-constexpr auto kCommit = std::chrono::microseconds(150);  // takes one on a usual disk
 constexpr auto kLongestLook = std::chrono::microseconds(800);
 constexpr auto kBriskBody = std::chrono::microseconds(5);  // such bodies need no further thread
 
@@ -152,7 +151,7 @@ bool Bodies::wait_briefly(const std::function<bool()>& committed) {
   handed_over_ = taken_back_ = 0;
   if (!few_begun && !few_ended) return false;
   loop_watches_ = true;
-  const auto end = std::chrono::steady_clock::now() + (few_ended ? kCommit : kAwake);
+  const auto end = std::chrono::steady_clock::now() + (few_ended ? kUsualCommit : kAwake);
   while (ended_ == nullptr && !(few_ended && committed()) && std::chrono::steady_clock::now() < end)
     std::this_thread::yield();
   loop_watches_ = false;

@@ -13,6 +13,7 @@
 //
 // Errors: verbs throw the WorkflowsError classes of error.h; then nothing has changed and nothing is recorded.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -51,6 +52,10 @@ struct HostOptions {
   std::string only_id{};           // of the instances that others made, it takes those of this id alone; "": of any
   std::shared_ptr<Clock> clock{};  // absent: the system's. One that is not, is advanced through `clock_moved`
 };
+
+// A small commit takes less on a usual disk, and a good part of it is what it costs to sleep and be woken: a host with
+// nothing else to do may look at `fd` for so long before it waits.
+inline constexpr std::chrono::microseconds kUsualCommit{250};
 
 using CallId = std::uint64_t;
 using NodeId = std::uint32_t;

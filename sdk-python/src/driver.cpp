@@ -1,6 +1,9 @@
 #include "driver.h"
 
+#include <poll.h>
+
 #include <chrono>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -19,6 +22,7 @@ using SteadyClock = std::chrono::steady_clock;
 // Between two looks at the rest of the loop.
 constexpr int kPollsInATurn = 4;
 constexpr std::size_t kMostShapes = 10'000;
+constexpr std::size_t kFew = 4;
 
 Node& as_node(py::handle object) { return *reinterpret_cast<Node*>(object.ptr()); }
 
@@ -193,6 +197,20 @@ bool Driver::receive() {
   return !actions_.empty() || !due_.empty();
 }
 
+// For a small commit, if the loop has nothing else to do. Other threads of Python may run meanwhile.
+bool Driver::wait_briefly() {
+  const std::size_t ended = std::exchange(ended_bodies_, 0);
+  if (ended == 0 || ended > kFew) return false;
+  const py::object ready = py::getattr(loop_, "_ready", py::none());
+  if (ready.is_none() || py::len(ready) > 0) return false;
+  const py::gil_scoped_release release;
+  for (const auto end = SteadyClock::now() + kUsualCommit; SteadyClock::now() < end; std::this_thread::yield()) {
+    pollfd host{.fd = host_->fd(), .events = POLLIN, .revents = 0};
+    if (::poll(&host, 1, 0) > 0) return true;
+  }
+  return false;
+}
+
 void Driver::turn() {
   turn_due_ = false;
   if (closed) return;
@@ -209,7 +227,7 @@ void Driver::turn() {
   } guard{*this};
   in_turn_ = true;
   for (int polls = 0; polls < kPollsInATurn; ++polls) {
-    if (closed || !receive()) {
+    if (closed || !(receive() || (wait_briefly() && receive()))) {
       guard.work_left = false;
       return;
     }
@@ -306,6 +324,7 @@ void Driver::run_body(Node& node, std::uint32_t attempt, const py::object& body,
 void Driver::end_body(Node& node, std::uint32_t attempt, const py::object& body, const py::object& result) {
   std::string json;
   if (closed) return;
+  ++ended_bodies_;
   if (body.is_none() && plain_values && encode_plain(result.ptr(), json)) {
     host_->body_finished(node.pending.run->key(), static_cast<Ticket>(node.pending.ticket), attempt,
                          Value{std::move(json)});

@@ -65,6 +65,7 @@ class Driver {
 
   static PyObject* as_object(Node& node) { return reinterpret_cast<PyObject*>(&node); }
   bool receive();
+  bool wait_briefly();
   void carry_out();
   void carry_out(Action action);
   void start_body(Node& node, std::uint32_t attempt);
@@ -91,6 +92,7 @@ class Driver {
   std::vector<Action> polled_;  // its memory is used again
   std::deque<Action> actions_;
   std::deque<Due> due_;
+  std::size_t ended_bodies_ = 0;  // whose results are on their way to disk, since the last brief wait
   bool turn_due_ = false;
   bool in_turn_ = false;
 };
