@@ -25,6 +25,7 @@ Host::~Host() {
 }
 
 int Host::fd() const noexcept { return runtime_->wakeup_.fd(); }
+bool Host::signalled() const noexcept { return runtime_->wakeup_.signalled(); }
 std::vector<Action> Host::poll(std::vector<Action> room) { return runtime_->poll(std::move(room)); }
 void Host::clock_moved() { runtime_->wakeup_.signal(); }
 void Host::close() { runtime_->close(); }

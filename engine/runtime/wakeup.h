@@ -20,6 +20,8 @@ class Wakeup {
   int fd() const noexcept { return epoll_; }
   // Any thread.
   void signal() noexcept;
+  // Since the last `clear`.
+  bool signalled() const noexcept { return signalled_.load(std::memory_order_relaxed); }
   // Readable at `at` by the system's clock, or earlier; nothing: no timer is needed. Owner's thread.
   void at(std::optional<TimePoint> at) noexcept;
   // Not readable until the next signal or time after `now`. Owner's thread; costs nothing when there was neither.

@@ -1,7 +1,5 @@
 #include "engine/workflow/loop.h"
 
-#include <poll.h>
-
 #include <chrono>
 #include <future>
 #include <new>
@@ -171,18 +169,13 @@ void Loop::wait_for_host() {
 void Loop::turn() {
   if (state_ == State::closed) return;
   try {
-    const auto host_is_ready = [this] { return this->host_is_ready(); };
+    const auto committed = [this] { return host_.signalled(); };
     // Code for which memory ran out asks for nothing more: that it stands still then means nothing.
-    while (!give_up_ && (carry_out_actions() || release_stalled() || bodies_.wait_briefly(host_is_ready))) {}
+    while (!give_up_ && (carry_out_actions() || release_stalled() || bodies_.wait_briefly(committed))) {}
   } catch (const WorkflowsError& error) { stop({error.code(), error.what()}); }
   if (std::exchange(give_up_, false)) return give_up();
   bodies_.hand_over();  // what is left of a turn that broke off
   if (state_ == State::closing && retiring_.empty()) end_close();
-}
-
-bool Loop::host_is_ready() const {
-  pollfd host{.fd = host_.fd(), .events = POLLIN, .revents = 0};
-  return ::poll(&host, 1, 0) > 0;
 }
 
 bool Loop::carry_out_actions() {

@@ -97,7 +97,6 @@ class Loop {
   void wait_for_host();
   void turn();
   void look_ahead(std::size_t next) const;
-  bool host_is_ready() const;
   bool carry_out_actions();  // false: there were none
   void take_ended_bodies();
   bool release_stalled();

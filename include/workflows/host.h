@@ -54,7 +54,7 @@ struct HostOptions {
 };
 
 // A small commit takes less on a usual disk, and a good part of it is what it costs to sleep and be woken: a host with
-// nothing else to do may look at `fd` for so long before it waits.
+// nothing else to do may ask `signalled` for so long before it waits for `fd`.
 inline constexpr std::chrono::microseconds kUsualCommit{250};
 
 using CallId = std::uint64_t;
@@ -159,6 +159,8 @@ class Host {
   Host& operator=(const Host&) = delete;
 
   int fd() const noexcept;
+  // Something was committed, or came, since the last `poll`. Costs no system call.
+  bool signalled() const noexcept;
   // `room` is a result that was carried out: its memory is used again.
   std::vector<Action> poll(std::vector<Action> room = {});
   // A manual clock has moved: due timers come with the next poll.

@@ -1,7 +1,5 @@
 #include "driver.h"
 
-#include <poll.h>
-
 #include <chrono>
 #include <thread>
 #include <type_traits>
@@ -205,8 +203,7 @@ bool Driver::wait_briefly() {
   if (ready.is_none() || py::len(ready) > 0) return false;
   const py::gil_scoped_release release;
   for (const auto end = SteadyClock::now() + kUsualCommit; SteadyClock::now() < end; std::this_thread::yield()) {
-    pollfd host{.fd = host_->fd(), .events = POLLIN, .revents = 0};
-    if (::poll(&host, 1, 0) > 0) return true;
+    if (host_->signalled()) return true;
   }
   return false;
 }
