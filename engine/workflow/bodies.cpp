@@ -92,7 +92,7 @@ bool Bodies::take_place() {
 }
 
 void Bodies::call_a_thread() {
-  if (!take_place()) return;
+  if (has_watcher_.exchange(false) || !take_place()) return;
   try {
     boost::asio::post(pool_, [this] { carry_out_waiting(); });
   } catch (const std::bad_alloc&) {
@@ -102,15 +102,25 @@ void Bodies::call_a_thread() {
 }
 
 void Bodies::carry_out_waiting() {
+  std::size_t carried_out = 0;
   do {
     Attempt* attempt = nullptr;
-    while (waiting_.pop(attempt)) {
+    for (carried_out = 0; waiting_.pop(attempt); ++carried_out) {
       begun_.fetch_add(1, std::memory_order_relaxed);
       if (!waiting_.empty()) call_a_stand_by();
       carry_out(*attempt);
     }
     --busy_threads_;
+    if (carried_out > 0 && carried_out <= kFew && watch()) continue;
   } while (!waiting_.empty() && take_place());  // what came between the look and the farewell
+}
+
+// True: it was called.
+bool Bodies::watch() {
+  if (has_watcher_.exchange(true)) return false;
+  const auto end = std::chrono::steady_clock::now() + kUsualCommit;
+  while (has_watcher_ && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  return !has_watcher_.exchange(false);
 }
 
 void Bodies::call_a_stand_by() {

@@ -6,6 +6,9 @@
 // Bodies of less than some microseconds are carried out faster by few threads than by many that get into each other's
 // way. So a thread that finds more than it takes does not call the next one at once: that one stands by, looks after
 // 50 us and then ever more seldom, and joins if bodies take longer. It leaves when none has begun since its last look.
+//
+// A thread that has carried out a few bodies and finds no more watches for the next one for as long as a commit takes:
+// a lone instance asks for it then.
 
 #include <atomic>
 #include <cstdint>
@@ -97,6 +100,7 @@ class Bodies {
  private:
   bool take_place();
   void carry_out_waiting();
+  bool watch();
   void call_a_stand_by();
   void stand_by();
   void carry_out(Attempt& attempt);
@@ -110,6 +114,7 @@ class Bodies {
   Attempt* taken_ = nullptr;                        // of them by the loop, the oldest; owned
   std::atomic<std::uint32_t> busy_threads_ = 0;
   std::atomic<bool> has_stand_by_ = false;
+  std::atomic<bool> has_watcher_ = false;   // a thread that takes the next body without being called
   std::atomic<std::uint64_t> begun_ = 0;    // bodies so far
   std::atomic<bool> loop_watches_ = false;  // and needs not be woken
   std::size_t handed_over_ = 0;             // since the last brief wait, as below
